@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The port contract: everything the core may ask of an architecture. Each function says who calls
+ * it, on which CPU, with what held and whether it may fail. Interrupts are off in all of them
+ * unless said otherwise. <arch/types.h> is the port's part: the structures it embeds (struct
+ * arch_cpu, arch_vcpu, arch_domain, arch_irq) and the inline forms of this_cpu(),
+ * frame_to_virt(), virt_to_frame(), arch_irq_save() and arch_irq_restore().
+ */
+#pragma once
+
+#include <kr/types.h>
+
+struct cpu;
+struct vcpu;
+struct domain;
+
+#include <arch/types.h>
+
+/* ---- this CPU ------------------------------------------------------------------------------- */
+
+/* Inline in <arch/types.h>:
+ *   struct cpu *this_cpu(void);
+ *   unsigned long arch_irq_save(void);          interrupts off, returns what to restore
+ *   void arch_irq_restore(unsigned long);
+ *   void arch_cpu_relax(void);                  inside spin loops
+ *   void *frame_to_virt(mfn_t);                 every RAM frame is mapped
+ *   mfn_t virt_to_frame(const void *);
+ */
+
+/* Idle loop: waits for an interrupt, atomically with enabling them; interrupts off again after. */
+void arch_cpu_idle(void);
+/* Makes another CPU run cpu_do_work() soon. */
+void arch_cpu_kick(struct cpu *cpu);
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* System time: nanoseconds since boot, monotonic over all CPUs. Any context. */
+uint64_t arch_time_ns(void);
+/* Arms this CPU's timer; at or after the deadline the port raises CPU_WORK_TIMER. ~0 = disarm. */
+void arch_timer_program(uint64_t deadline_ns);
+/* Wall clock in seconds since 1970 UTC, read from the machine at boot. */
+uint64_t arch_wallclock_sec(void);
+/* Frequency of the counter that guests read, kHz. */
+uint32_t arch_tsc_khz(void);
+
+/* ---- guests --------------------------------------------------------------------------------- */
+
+/* Copies from/to the current vCPU's memory at a guest virtual address. All or -EFAULT; what was
+ * copied before a fault stays. Never touches hypervisor memory. */
+int arch_guest_read(void *dst, uint64_t guest_addr, size_t size_bytes) __must_check;
+int arch_guest_write(uint64_t guest_addr, const void *src, size_t size_bytes) __must_check;
+
+/* Life of the port's half. create: called once, object zeroed, may fail with -ENOMEM, undoes itself.
+ * destroy: no vCPU runs any more. */
+int arch_domain_create(struct domain *d) __must_check;
+void arch_domain_destroy(struct domain *d);
+/* Drops the references the domain's own page tables and descriptors hold; bounded work:
+ * 0 when done, -ERESTART to be called again. */
+int arch_domain_relinquish(struct domain *d) __must_check;
+int arch_vcpu_create(struct vcpu *v) __must_check;
+void arch_vcpu_destroy(struct vcpu *v);
+
+/* World switch on this CPU: stores what is live of `from`, loads `to`; either may be NULL (idle).
+ * Called by the scheduler with no lock held. */
+void arch_vcpu_switch(struct vcpu *from, struct vcpu *to);
+
+/* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address. */
+int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr) __must_check;
+int arch_vcpu_get_context(struct vcpu *v, uint64_t guest_addr) __must_check;
+
+/* A frame number given by the guest (its gfn: an mfn for PV) to a machine frame of domain `d`,
+ * with a general and a writable reference taken, so that the hypervisor may keep using it through
+ * frame_to_virt(). MFN_INVALID when not owned or not writable. Undo with arch_frame_unpin(). */
+mfn_t arch_frame_pin_writable(struct domain *d, uint64_t gfn);
+void arch_frame_unpin(mfn_t mfn);
+/* Publishes a hypervisor frame to a domain: it may map it read-write by its mfn (PV). */
+void arch_frame_expose(struct domain *d, mfn_t mfn);
+/* The opposite; the frame must not be reused before its last guest mapping is gone: the last
+ * reference frees it. */
+void arch_frame_conceal(struct domain *d, mfn_t mfn);
+/* A guest's new page enters or leaves its address space (PV: machine-to-physical entry). */
+void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn);
+uint64_t arch_frame_get_gfn(mfn_t mfn);
+
+/* Grant mapping into the current domain. PV: host_addr is a virtual address, or the machine address
+ * of a page-table entry with `contains_pte`. Returns 0 or a GNTST_* status (negative). The caller
+ * holds the reference on the frame that the mapping will own. */
+struct arch_grant_map {
+    uint64_t host_addr;
+    mfn_t mfn;
+    bool readonly, contains_pte, device;
+    uint32_t guest_avail; /* bits for the available field of the entry */
+};
+int arch_grant_map(struct vcpu *v, const struct arch_grant_map *map) __must_check;
+/* Removes the mapping if it is still there (new_pte 0), or puts another entry in its place. */
+int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t new_addr) __must_check;
+/* Completes the TLB flush that unmapped grants need; called once at the end of a batch. */
+void arch_grant_flush(struct domain *d);
+
+/* ---- interrupts of the machine --------------------------------------------------------------- */
+
+/* A domain's pirq: bound and unbound by event channels, unmasked after EOI. */
+int arch_pirq_bind(struct domain *d, unsigned pirq, bool share) __must_check;
+void arch_pirq_unbind(struct domain *d, unsigned pirq);
+/* Guest's end of interrupt for a pirq that asked for one. */
+void arch_pirq_eoi(struct domain *d, unsigned pirq);
+
+/* ---- machine --------------------------------------------------------------------------------- */
+
+void arch_machine_reboot(void) __noreturn;
+void arch_machine_halt(void) __noreturn;
+/* Highest RAM frame number + 1. */
+mfn_t arch_frame_end(void);
+/* Registers and backtrace of this CPU, for panic() and debug keys. Any context. */
+void arch_crash_dump(void);
+/* Registers of the guest state of a vCPU that is not running. */
+void arch_vcpu_dump(struct vcpu *v);
+/* Port I/O of the machine (x86; drivers of ISA devices only). */
+uint8_t arch_port_read8(uint16_t port);
+uint16_t arch_port_read16(uint16_t port);
+uint32_t arch_port_read32(uint16_t port);
+void arch_port_write8(uint16_t port, uint8_t value);
+void arch_port_write16(uint16_t port, uint16_t value);
+void arch_port_write32(uint16_t port, uint32_t value);

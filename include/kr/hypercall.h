@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one way from a guest's request to its handler. hypercalls.def is the table; it expands to the
+ * prototypes here, to the dispatch switch and to docs/hypercalls.md. A handler gets the six raw
+ * argument registers and returns the value for the guest: >= 0, or a negative errno.
+ */
+#pragma once
+
+#include <kr/errno.h>
+#include <kr/types.h>
+
+struct hypercall_args {
+    uint64_t arg[6];
+};
+
+/*
+ * A handler that must stop before it is done changes its arguments in place so that calling it
+ * again goes on, and returns -ERESTART; the entry path then re-issues the call. ERESTART never
+ * reaches a guest.
+ */
+typedef long hypercall_result;
+
+enum hypercall_caller { ANYONE, CONTROL };
+
+#define HYPERCALL(nr, name, argc, caller, long_running, purpose) \
+    hypercall_result do_##name(struct hypercall_args *args);
+#include "../../core/hypercalls.def"
+#undef HYPERCALL
+
+/* Dispatches one call of the current vCPU. */
+hypercall_result hypercall(unsigned nr, struct hypercall_args *args);
+/* True when a long operation should stop here: other work is pending on this CPU. */
+bool hypercall_should_yield(void);
