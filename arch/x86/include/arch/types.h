@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* The x86 port's part of the port contract: structures embedded in core objects, inline functions. */
+#pragma once
+
+#include <kr/types.h>
+#include <x86/layout.h>
+#include <x86/regs.h>
+
+struct vcpu;
+struct cpu;
+struct x86_tss;
+
+/* First member of struct cpu; the GS base points at it while the hypervisor runs. */
+struct arch_cpu {
+    struct cpu *self;
+    uint64_t stack_top; /* where hypervisor code runs after an entry */
+    uint64_t frame_end; /* end of the hardware frame in the current vCPU's register area */
+    uint64_t scratch;
+    struct x86_tss *tss;
+    uint64_t *gdt_l1;        /* page-table entries of the 32 GDT and LDT pages */
+    struct vcpu *fpu_owner;  /* whose FPU state is in the registers */
+    struct vcpu *loaded;     /* whose segment state, roots and descriptors are loaded */
+    uint32_t flush_stamp;    /* TLB clock at this CPU's last full flush */
+    uint32_t apic_id;
+    uint32_t gdt_loaded_count;
+};
+
+/* An exception handler of a PV guest. */
+struct pv_trap {
+    uint64_t rip;
+    uint16_t cs;
+    uint8_t dpl;
+    bool masks_events;
+};
+
+struct pv_callback {
+    uint64_t rip;
+    bool masks_events;
+};
+
+/* First member of struct vcpu. A trap from the guest pushes straight into `regs`; the words below
+ * it take the frame of a fault on the returning iretq (cpu/entry.S). */
+struct arch_vcpu {
+    uint64_t iret_fault_room[13];
+    struct x86_regs regs; /* its hardware frame ends on a 16-byte boundary */
+    bool in_kernel;       /* guest kernel mode (kernel root loaded) */
+    bool ts;              /* virtual CR0.TS */
+    uint8_t iopl;         /* virtual IOPL */
+    bool in_nmi;
+    mfn_t kernel_root, user_root; /* L4 frames, user: 0 = none */
+    uint64_t kernel_ss, kernel_sp;
+    uint64_t fs_base, gs_base;   /* live ones, saved while another vCPU runs */
+    uint64_t gs_base_other;      /* the mode's that is not running */
+    uint16_t ds, es, fs, gs;     /* saved while another vCPU runs */
+    uint64_t cr4;                /* guest-chosen bits */
+    uint64_t xcr0;
+    uint64_t debugreg[8];
+    void *fpu; /* XSAVE or FXSAVE area */
+    struct pv_callback event, failsafe, syscall, syscall32, sysenter;
+    uint64_t ldt_base;
+    uint32_t ldt_count;
+    uint32_t gdt_count; /* frames in use */
+    mfn_t gdt_frames[GDT_GUEST_FRAMES];
+    uint64_t tsc_aux;
+    struct pv_trap *traps; /* 256 */
+    struct pv_trap nmi;
+};
+_Static_assert((offsetof(struct arch_vcpu, regs) + offsetof(struct x86_regs, es)) % 16 == 0,
+               "hardware aligns the frame it pushes");
+
+struct x86_domain_irqs;
+struct arch_domain {
+    mfn_t shared_info_mfn;
+    struct x86_domain_irqs *irqs; /* pirqs; NULL for a domain without hardware */
+    uint64_t *e820;               /* set by the toolstack; NULL = none */
+    uint32_t e820_count;
+};
+
+static inline struct cpu *this_cpu(void)
+{
+    struct cpu *cpu;
+    __asm__("movq %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+static inline void *phys_to_virt(uint64_t phys)
+{
+    return (void *)(DIRECT_MAP_BASE + phys);
+}
+
+static inline void *frame_to_virt(mfn_t mfn)
+{
+    return phys_to_virt(mfn << PAGE_SHIFT);
+}
+
+static inline uint64_t virt_to_phys(const void *p)
+{
+    uint64_t va = (uint64_t)p;
+    return va >= DIRECT_MAP_BASE ? va - DIRECT_MAP_BASE : va - IMAGE_BASE;
+}
+
+static inline mfn_t virt_to_frame(const void *p)
+{
+    return virt_to_phys(p) >> PAGE_SHIFT;
+}
+
+static inline unsigned long arch_irq_save(void)
+{
+    unsigned long flags;
+    __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+    return flags;
+}
+
+static inline void arch_irq_restore(unsigned long flags)
+{
+    if (flags & X86_FLAG_IF)
+        __asm__ volatile("sti" : : : "memory");
+}
+
+static inline void arch_cpu_relax(void)
+{
+    __asm__ volatile("pause");
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Privileged instructions as inline functions, and what the port knows about the machine's CPUs. */
+#pragma once
+
+#include <kr/types.h>
+#include <x86/msr.h>
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return ((uint64_t)hi << 32) | lo;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/* As above, false when the CPU refuses (the fault is caught by the exception table). */
+bool rdmsr_safe(uint32_t msr, uint64_t *value);
+bool wrmsr_safe(uint32_t msr, uint64_t value);
+
+#define DEFINE_CR(n)                                                     \
+    static inline uint64_t read_cr##n(void)                              \
+    {                                                                    \
+        uint64_t v;                                                      \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                \
+        return v;                                                        \
+    }                                                                    \
+    static inline void write_cr##n(uint64_t v)                           \
+    {                                                                    \
+        __asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");       \
+    }
+DEFINE_CR(0)
+DEFINE_CR(2)
+DEFINE_CR(3)
+DEFINE_CR(4)
+#undef DEFINE_CR
+
+static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(subleaf));
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+    return ((uint64_t)hi << 32) | lo;
+}
+
+static inline void invlpg(uint64_t va)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+static inline void xsetbv(uint32_t index, uint64_t value)
+{
+    __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+static inline void irq_enable(void)
+{
+    __asm__ volatile("sti" : : : "memory");
+}
+
+static inline void irq_disable(void)
+{
+    __asm__ volatile("cli" : : : "memory");
+}
+
+/* Features of the boot CPU that change what the port does; filled once by cpu_detect(). */
+struct cpu_features {
+    bool nx, pge, fsgsbase, xsave, smep, page_1g, rdtscp, tsc_deadline, invariant_tsc, is_amd, is_intel;
+    uint32_t xsave_size_bytes; /* of an area for all supported components */
+    uint64_t xcr0_supported;
+    unsigned phys_bits;
+    uint64_t cr4;  /* what we run with */
+};
+extern struct cpu_features cpu_features;
+
+void cpu_detect(void);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests' floating-point and vector state. The hypervisor uses none itself. */
+#pragma once
+
+#include <kr/types.h>
+
+struct vcpu;
+
+/* Turns the units on for this CPU. */
+void fpu_cpu_init(void);
+/* An area charged to the vCPU's domain, in its power-on state; NULL without memory. */
+void *fpu_area_alloc(struct vcpu *v);
+/* At a world switch: registers to area; area to registers, and CR0.TS as the guest wants it. */
+void fpu_save(struct vcpu *v);
+void fpu_load(struct vcpu *v);
+/* The area goes away. */
+void fpu_forget(struct vcpu *v);
+/* The 512-byte FXSAVE image of a stopped vCPU; an invalid one resets. */
+void fpu_set_legacy(struct vcpu *v, const void *image, bool is_valid);
+void fpu_get_legacy(struct vcpu *v, void *image);
+/* Guest sets XCR0: false when not acceptable. Current vCPU only. */
+bool fpu_set_xcr0(struct vcpu *v, uint64_t xcr0);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest memory by guest virtual address, through the guest's own page tables. */
+#include <kr/access.h>
+#include <kr/cpu.h>
+#include <kr/domain.h>
+#include <x86/pv.h>
+#include <x86/tlb.h>
+#include <x86/traps.h>
+
+/* The kernel's addresses are only mapped by the kernel root; a copy for a vCPU in user mode (its
+ * runstate area at a switch) borrows it. */
+static int copy_in_kernel_root(void *dst, const void *src, size_t size_bytes)
+{
+    struct vcpu *v = current_vcpu();
+    int err;
+
+    if (v->arch.in_kernel)
+        return copy_faulting(dst, src, size_bytes);
+    tlb_load_root(v->arch.kernel_root);
+    err = copy_faulting(dst, src, size_bytes);
+    tlb_load_root(v->arch.user_root);
+    return err;
+}
+
+int arch_guest_read(void *dst, uint64_t guest_addr, size_t size_bytes)
+{
+    if (!current_vcpu() || !pv_range_is_allowed(guest_addr, size_bytes))
+        return -EFAULT;
+    return copy_in_kernel_root(dst, (const void *)guest_addr, size_bytes);
+}
+
+int arch_guest_write(uint64_t guest_addr, const void *src, size_t size_bytes)
+{
+    if (!current_vcpu() || !pv_range_is_allowed(guest_addr, size_bytes))
+        return -EFAULT;
+    return copy_in_kernel_root((void *)guest_addr, src, size_bytes);
+}

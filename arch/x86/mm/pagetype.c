@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Type counts of PV frames and their pinning (x86/pagetype.h has the rules). No privileged code. */
+#include <kr/errno.h>
+#include <kr/log.h>
+#include <x86/pagetype.h>
+#include <x86/tlb.h>
+
+#include "pagetable.h"
+
+static uint32_t type_word(enum page_type type)
+{
+    return (uint32_t)type << PAGE_TYPE_SHIFT;
+}
+
+static bool type_has_contents(enum page_type type)
+{
+    return type >= PAGE_TYPE_L1;
+}
+
+static bool word_swap(struct page *p, uint32_t *old, uint32_t new)
+{
+    return __atomic_compare_exchange_n((uint32_t *)&p->type, old, new, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+/* The frame was used as something else, and a CPU may still have that cached: a writable mapping of
+ * what becomes a page table, or a table of what becomes writable. */
+static void forget_old_use(struct page *p, enum page_type old, enum page_type new)
+{
+    if (old != PAGE_TYPE_NONE && old != new && p->flush_epoch != 0)
+        arch_tlb_sync(p->flush_epoch);
+}
+
+/* First user: nobody else can be counting it, because the word says LOCKED and not VALID. */
+static int type_take_new(struct page *p, enum page_type old, enum page_type type, struct domain *d)
+{
+    int err;
+
+    forget_old_use(p, old, type);
+    if (!type_has_contents(type)) {
+        __atomic_store_n((uint32_t *)&p->type, type_word(type) | PAGE_TYPE_VALID | 1, __ATOMIC_RELEASE);
+        return 0;
+    }
+    err = contents_validate(p, type, d);
+    __atomic_store_n((uint32_t *)&p->type, err ? 0 : type_word(type) | PAGE_TYPE_VALID | 1, __ATOMIC_RELEASE);
+    return err;
+}
+
+int page_type_get(struct page *p, enum page_type type, struct domain *d)
+{
+    uint32_t word = p->type;
+
+    for (;;) {
+        if ((word & PAGE_TYPE_COUNT_MASK) == 0) {
+            if (word & PAGE_TYPE_LOCKED)
+                return -EBUSY;
+            if (word_swap(p, &word, type_word(type) | PAGE_TYPE_LOCKED | 1))
+                return type_take_new(p, page_type_of(word), type, d);
+            continue;
+        }
+        /* Not valid with a count: being checked right now, by another CPU or (a table that contains
+         * itself) further up this very call. */
+        if (page_type_of(word) != type || !(word & PAGE_TYPE_VALID) ||
+            (word & PAGE_TYPE_COUNT_MASK) == PAGE_TYPE_COUNT_MASK)
+            return -EBUSY;
+        if (word_swap(p, &word, word + 1))
+            return 0;
+    }
+}
+
+void page_type_put(struct page *p)
+{
+    uint32_t word = p->type;
+    enum page_type type;
+
+    for (;;) {
+        ASSERT((word & PAGE_TYPE_COUNT_MASK) != 0);
+        type = page_type_of(word);
+        if ((word & PAGE_TYPE_COUNT_MASK) > 1) {
+            if (word_swap(p, &word, word - 1))
+                return;
+            continue;
+        }
+        p->flush_epoch = tlb_epoch();
+        if (!page_type_is_table(type)) {
+            if (word_swap(p, &word, type_word(type)))
+                return;
+            continue;
+        }
+        if (word_swap(p, &word, type_word(type) | PAGE_TYPE_LOCKED | 1))
+            break;
+    }
+    contents_release(p, type);
+    p->flush_epoch = tlb_epoch();
+    __atomic_store_n((uint32_t *)&p->type, type_word(type), __ATOMIC_RELEASE);
+}
+
+/* Sets or clears the pinned bit; false when it was so already. */
+static bool set_pinned(struct page *p, bool pinned)
+{
+    uint32_t word = p->type, new;
+
+    do {
+        if (!!(word & PAGE_TYPE_PINNED) == pinned)
+            return false;
+        new = pinned ? word | PAGE_TYPE_PINNED : word & ~PAGE_TYPE_PINNED;
+    } while (!word_swap(p, &word, new));
+    return true;
+}
+
+int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)
+{
+    struct page *p = page_get_frame(mfn, d->id);
+    int err;
+
+    if (!p)
+        return -EINVAL;
+    err = page_type_get(p, type, d);
+    if (err == 0 && set_pinned(p, true))
+        return 0;
+    if (err == 0) {
+        page_type_put(p);
+        err = -EINVAL;
+    }
+    page_put(p);
+    return err;
+}
+
+int page_type_unpin(struct domain *d, mfn_t mfn)
+{
+    struct page *p = page_get_frame(mfn, d->id);
+    int err = -EINVAL;
+
+    if (!p)
+        return -EINVAL;
+    if (set_pinned(p, false)) {
+        page_type_put(p);
+        page_put(p);
+        err = 0;
+    }
+    page_put(p);
+    return err;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* Hypercalls that change PV page tables: mmu_update, update_va_mapping. */
+#include <kr/access.h>
+#include <kr/cpu.h>
+#include <kr/hypercall.h>
+#include <kr/log.h>
+#include <x86/map.h>
+#include <x86/mmu_op.h>
+#include <x86/pagetype.h>
+#include <x86/pte.h>
+#include <x86/pv.h>
+#include <x86/tlb.h>
+
+#include <xen/xen.h>
+
+#define UPDATES_PER_CHUNK 32
+
+/* Who may act on whom: one's own tables, or another domain's for the control domain. Reference taken. */
+struct domain *mmu_subject_get(struct vcpu *v, uint16_t id)
+{
+    struct domain *d = domain_get_by_guest_id(id);
+
+    if (d && d != v->domain && !v->domain->is_privileged) {
+        domain_put(d);
+        return NULL;
+    }
+    return d;
+}
+
+/* A frame that is no page table: a plain store. */
+static int write_plain(struct page *p, uint64_t addr, uint64_t value, struct domain *d)
+{
+    int err = page_type_get(p, PAGE_TYPE_WRITABLE, d);
+
+    if (err)
+        return err;
+    __atomic_store_n((uint64_t *)phys_to_virt(addr), value, __ATOMIC_RELAXED);
+    page_type_put(p);
+    return 0;
+}
+
+static int update_entry(struct domain *tables, uint16_t frame_owner, uint64_t addr, uint64_t value, bool preserve_ad)
+{
+    struct page *p = page_get_frame(addr >> PAGE_SHIFT, tables->id);
+    enum page_type type;
+    int err;
+
+    if (!p)
+        return -EINVAL;
+    type = page_type_of(p->type);
+    if (page_type_is_table(type) && (p->type & PAGE_TYPE_COUNT_MASK)) {
+        err = page_type_get(p, type, tables);
+        if (err == 0) {
+            struct pagetable_write how = {.d = tables, .frame_owner = frame_owner, .preserve_ad = preserve_ad};
+
+            err = pagetable_write(p, (addr & ~PAGE_MASK) / sizeof(uint64_t), value, &how);
+            page_type_put(p);
+        }
+    } else {
+        err = write_plain(p, addr, value, tables);
+    }
+    page_put(p);
+    return err;
+}
+
+static int update_m2p(struct domain *d, uint64_t addr, uint64_t pfn)
+{
+    struct page *p = page_get_frame(addr >> PAGE_SHIFT, d->id);
+
+    if (!p)
+        return -EINVAL;
+    m2p_set(page_mfn(p), pfn);
+    page_put(p);
+    return 0;
+}
+
+static int update_one(struct domain *tables, struct domain *frames, const struct mmu_update *u)
+{
+    uint64_t addr = u->ptr & ~7UL;
+
+    switch (u->ptr & 3) {
+    case MMU_NORMAL_PT_UPDATE: return update_entry(tables, frames->id, addr, u->val, false);
+    case MMU_PT_UPDATE_PRESERVE_AD: return update_entry(tables, frames->id, addr, u->val, true);
+    case MMU_MACHPHYS_UPDATE: return update_m2p(frames, addr, u->val);
+    default: return -ENOSYS;
+    }
+}
+
+/* args: list, count, done (guest address or 0), foreign domain. A restarted call keeps what was done
+ * before in the high half of count. */
+static long update_list(struct domain *tables, struct domain *frames, struct hypercall_args *args)
+{
+    uint32_t count = args->arg[1], done_before = args->arg[1] >> 32, done = 0;
+    struct mmu_update u;
+    long err = 0;
+
+    for (; done < count; done++) {
+        if (done && done % UPDATES_PER_CHUNK == 0 && hypercall_should_yield()) {
+            err = -ERESTART;
+            break;
+        }
+        if (guest_read_at(&u, args->arg[0], done) != 0) {
+            err = -EFAULT;
+            break;
+        }
+        err = update_one(tables, frames, &u);
+        if (err) {
+            log_guest(LOG_DEBUG, tables, "mmu_update of %#lx to %#lx refused (error %ld)", u.ptr, u.val, err);
+            break;
+        }
+    }
+    args->arg[0] += done * sizeof(u);
+    args->arg[1] = (uint64_t)(done_before + done) << 32 | (count - done);
+    if (err != -ERESTART && args->arg[2] != 0) {
+        uint32_t total = done_before + done;
+
+        if (guest_write(args->arg[2], &total) != 0)
+            return -EFAULT;
+    }
+    return err;
+}
+
+hypercall_result do_mmu_update(struct hypercall_args *args)
+{
+    struct vcpu *v = current_vcpu();
+    uint32_t foreign = args->arg[3];
+    uint16_t table_owner = foreign >> 16;
+    struct domain *frames = mmu_frame_owner_get(v, foreign & 0xffff);
+    struct domain *tables = table_owner ? mmu_subject_get(v, table_owner - 1) : mmu_subject_get(v, DOMID_SELF);
+    long err = -ESRCH;
+
+    if (frames && tables)
+        err = update_list(tables, frames, args);
+    if (frames)
+        domain_put(frames);
+    if (tables)
+        domain_put(tables);
+    return err;
+}
+
+struct domain *mmu_frame_owner_get(struct vcpu *v, uint16_t id)
+{
+    /* I/O frames have no owner: what matters there is the caller's own right to them. */
+    return mmu_subject_get(v, id == DOMID_IO ? DOMID_SELF : id);
+}
+
+int pv_update_va(struct vcpu *v, uint64_t va, uint64_t entry, uint16_t frame_owner)
+{
+    struct pagetable_write how = {.d = v->domain, .frame_owner = frame_owner};
+    struct page *p;
+    unsigned slot;
+    mfn_t table;
+    int err;
+
+    if (!pv_address_is_allowed(va) || !pagetable_find_l1(v->arch.kernel_root, va, &table, &slot))
+        return -EINVAL;
+    p = page_get_frame(table, v->domain->id);
+    if (!p)
+        return -EINVAL;
+    err = page_type_get(p, PAGE_TYPE_L1, v->domain);
+    if (err == 0) {
+        err = pagetable_write(p, slot, entry, &how);
+        page_type_put(p);
+    }
+    page_put(p);
+    return err;
+}
+
+static int flush_after(uint64_t va, uint64_t flags)
+{
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_NONE: return 0;
+    case UVMF_TLB_FLUSH:
+        if ((flags & ~UVMF_FLUSHTYPE_MASK) == UVMF_LOCAL)
+            tlb_flush_guest_local();
+        else
+            tlb_flush_guest_all();
+        return 0;
+    case UVMF_INVLPG:
+        if ((flags & ~UVMF_FLUSHTYPE_MASK) == UVMF_LOCAL)
+            tlb_flush_page_local(va);
+        else
+            tlb_flush_guest_all();
+        return 0;
+    default: return -EINVAL;
+    }
+}
+
+static long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags, uint16_t frame_owner)
+{
+    struct vcpu *v = current_vcpu();
+    struct domain *frames = mmu_frame_owner_get(v, frame_owner);
+    int err;
+
+    if (!frames)
+        return -ESRCH;
+    err = pv_update_va(v, va, entry, frames->id);
+    domain_put(frames);
+    if (err) {
+        log_guest(LOG_DEBUG, v->domain, "update_va_mapping of %#lx to %#lx refused (error %d)", va, entry, err);
+        return err;
+    }
+    return flush_after(va, flags);
+}
+
+hypercall_result do_update_va_mapping(struct hypercall_args *args)
+{
+    return update_va_mapping(args->arg[0], args->arg[1], args->arg[2], DOMID_SELF);
+}
+
+hypercall_result do_update_va_mapping_otherdomain(struct hypercall_args *args)
+{
+    return update_va_mapping(args->arg[0], args->arg[1], args->arg[2], args->arg[3]);
+}
