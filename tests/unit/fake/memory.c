@@ -84,3 +84,91 @@ void arch_tlb_sync(uint32_t epoch)
     memory_fake_syncs++;
     memory_fake_sync_epoch = epoch;
 }
+
+/* ---- the checker ------------------------------------------------------------------------------
+ */
+
+static void check_known_zero(mfn_t mfn, unsigned order)
+{
+    static const char zero[PAGE_SIZE];
+
+    for (mfn_t end = mfn + BIT(order); mfn < end; mfn++)
+        assert(memcmp(frame_to_virt(mfn), zero, PAGE_SIZE) == 0);
+}
+
+static void check_block(const struct page *p, unsigned zone, unsigned order)
+{
+    mfn_t mfn = page_mfn(p);
+
+    assert((p->order & PAGE_HEAD) && (p->order & PAGE_ORDER_BITS) == order);
+    assert((mfn & (BIT(order) - 1)) == 0);
+    assert(zone_of(mfn) == zone && zone_of(mfn + BIT(order) - 1) == zone);
+    assert(block_buddy(mfn, order) == NULL);
+    for (unsigned i = 0; i < BIT(order); i++) {
+        assert(p[i].state == PAGE_FREE && p[i].refs == 0);
+        assert(i == 0 || p[i].order == 0);
+    }
+    if (p->order & PAGE_KNOWN_ZERO)
+        check_known_zero(mfn, order);
+}
+
+static uint64_t check_zone(unsigned n)
+{
+    const struct zone *z = &zones[n];
+    uint64_t count = 0;
+
+    assert((z->order_mask != 0) == (zone_mask >> n & 1));
+    for (unsigned order = 0; order < ORDER_COUNT; order++) {
+        uint32_t prev = PAGE_NONE;
+
+        if (!(z->order_mask & BIT(order)))
+            continue;
+        for (uint32_t mfn = z->first[order]; mfn != PAGE_NONE; mfn = page_of(mfn)->next) {
+            assert(page_of(mfn)->prev == prev);
+            check_block(page_of(mfn), n, order);
+            count += BIT(order);
+            prev = mfn;
+        }
+        assert(prev != PAGE_NONE);
+    }
+    assert(count == z->free_count);
+    return count;
+}
+
+static void check_account(const struct domain_memory *m)
+{
+    uint64_t count = 0;
+    uint32_t prev = PAGE_NONE;
+
+    for (uint32_t mfn = m->first; mfn != PAGE_NONE; mfn = page_of(mfn)->next) {
+        const struct page *p = page_of(mfn);
+
+        assert(p->prev == prev && p->state == PAGE_GUEST && p->owner == m->owner && p->refs > 0);
+        prev = mfn;
+        count++;
+    }
+    assert(m->last == prev && m->page_count == count);
+    assert(m->page_count <= m->max_page_count);
+}
+
+void memory_fake_check(void)
+{
+    uint64_t counts[PAGE_STATE_COUNT];
+    uint64_t free_found = 0, guest = 0, exposed = 0, dying = 0;
+
+    for (unsigned n = 0; n < ZONE_COUNT; n++)
+        free_found += check_zone(n);
+    page_count_states(counts);
+    assert(free_found == free_count && counts[PAGE_FREE] == free_count);
+    for (unsigned i = 0; i < ARRAY_SIZE(accounts); i++) {
+        if (accounts[i] == NULL)
+            continue;
+        check_account(accounts[i]);
+        guest += accounts[i]->page_count;
+        exposed += accounts[i]->exposed_count;
+        dying += accounts[i]->dying_count;
+    }
+    assert(counts[PAGE_GUEST] == guest && counts[PAGE_EXPOSED] == exposed);
+    assert(counts[PAGE_DYING] == dying);
+    assert(free_count + counts[PAGE_HV] + guest + exposed + dying == total_count);
+}

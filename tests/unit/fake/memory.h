@@ -14,6 +14,12 @@ void memory_fake_stop(void);
 /* Makes domain_memory_of(m->owner) find the account. */
 void memory_fake_domain(struct domain_memory *m);
 
+/*
+ * Recounts everything: free lists against states, counters and contents, accounts against their
+ * lists. Aborts with a message at the first thing that is wrong.
+ */
+void memory_fake_check(void);
+
 /* Calls of arch_tlb_sync() and the last epoch asked for. */
 extern unsigned memory_fake_syncs;
 extern uint32_t memory_fake_sync_epoch;
