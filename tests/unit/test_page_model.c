@@ -82,7 +82,7 @@ static void model_set(mfn_t mfn, unsigned order, enum page_state from, enum page
     }
 }
 
-/* Is there a naturally aligned block of free frames below the limit? */
+/* Is there a naturally aligned block of free frames below the limit? At 0 none exceeds 1 MiB. */
 static bool model_has_block(unsigned order, mfn_t limit)
 {
     for (mfn_t mfn = 0; mfn + BIT(order) <= MIN(limit, END); mfn += BIT(order)) {
@@ -90,7 +90,7 @@ static bool model_has_block(unsigned order, mfn_t limit)
 
         while (i < BIT(order) && model[mfn + i].state == PAGE_FREE)
             i++;
-        if (i == BIT(order))
+        if (i == BIT(order) && (mfn != 0 || order <= 8))
             return true;
     }
     return false;
