@@ -154,7 +154,7 @@ static void warn_malformed(const struct option *option, const char *word)
         log_warning("option `%s`: %s is a text of up to %u characters; ignored", word, name,
                     option->size - 1);
         break;
-    default: log_warning("option `%s`: expected %s=<%s>; ignored", word, name, option->help); break;
+    default: log_warning("option `%s`: expected %s=%s; ignored", word, name, option->help); break;
     }
 }
 

@@ -14,7 +14,7 @@ enum option_type { OPTION_TYPE_BOOL, OPTION_TYPE_UINT, OPTION_TYPE_STRING, OPTIO
 
 struct option {
     const char *name;
-    const char *help; /* one line, also shown as what was expected of a custom option */
+    const char *help; /* one line; for a custom option the form of its value */
     void *target;
     int (*parse)(const char *value);
     uint64_t min, max; /* UINT */
@@ -54,6 +54,8 @@ struct option {
 /*
  * `function`: int (const char *value), gets "" for a bare name and "no" for `no-name`; returns 0,
  * or negative for a value that it does not understand, in which case it must have changed nothing.
+ * The value's text goes away after the call. `help_text` is the form of the value, shown as what
+ * was expected: "<size>[,min:<size>]".
  */
 #define OPTION_CUSTOM(option_name, function, help_text)                       \
     OPTION_ENTRY(.name = option_name, .help = help_text, .parse = (function), \
