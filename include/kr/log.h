@@ -14,6 +14,8 @@ struct domain;
 
 /* One line of text; a newline is added. Prefix `(XEN) `, which tools and people expect. */
 void log_print(enum log_level level, const char *fmt, ...) __printf(2, 3);
+/* The same whatever `loglvl=` says: what somebody has just asked for (debug keys). */
+void log_always(const char *fmt, ...) __printf(1, 2);
 /* The same about a domain: the line starts with `d<id>: `. `d` may be NULL. */
 void log_guest(enum log_level level, const struct domain *d, const char *fmt, ...) __printf(3, 4);
 
@@ -24,7 +26,8 @@ void log_guest(enum log_level level, const struct domain *d, const char *fmt, ..
 
 /* Our own bug, or the machine's refusal at boot: explain, show the state, obey `noreboot`. */
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
-/* A refusal at boot: prints one clear line (`Krypton cannot start: …`) and stops; no register dump. */
+/* A refusal at boot: prints one clear line (`Krypton cannot start: …`) and stops; no register dump.
+ */
 void boot_refuse(const char *fmt, ...) __printf(1, 2) __noreturn;
 
 void assert_fail(const char *expr, const char *file, int line, const char *func) __noreturn;

@@ -40,6 +40,15 @@ void log_print(enum log_level level, const char *fmt, ...)
     va_end(ap);
 }
 
+void log_always(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    append(fmt, ap);
+    va_end(ap);
+}
+
 void log_guest(enum log_level level, const struct domain *d, const char *fmt, ...)
 {
     va_list ap;
