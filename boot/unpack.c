@@ -142,3 +142,18 @@ int unpack(const void *src, size_t src_len, void *dst, size_t dst_len, size_t *o
     *why = job.why;
     return err;
 }
+
+int kernel_image_unpack(const struct kernel_image *image, void *dst, struct boot_error *e)
+{
+    const char *why;
+    size_t out_len;
+    int err =
+        unpack(image->payload, image->payload_size, dst, image->unpacked_size, &out_len, &why);
+
+    if (err)
+        return boot_fail(e, err, "kernel: %s", why);
+    if (out_len != image->unpacked_size)
+        return boot_fail(e, -EINVAL, "kernel: unpacked to %zu bytes instead of %zu", out_len,
+                         image->unpacked_size);
+    return 0;
+}
