@@ -29,6 +29,9 @@ struct domain;
 
 /* Idle loop: waits for an interrupt, atomically with enabling them; interrupts off again after. */
 void arch_cpu_idle(void);
+/* Opens interrupts for a moment so that waiting ones raise their work. No lock held. Called by long
+ * hypercalls, on behalf of the current vCPU. */
+void arch_interrupt_window(void);
 /* Makes another CPU run cpu_do_work() soon. */
 void arch_cpu_kick(struct cpu *cpu);
 
@@ -50,6 +53,23 @@ uint32_t arch_tsc_khz(void);
 int arch_guest_read(void *dst, uint64_t guest_addr, size_t size_bytes) __must_check;
 int arch_guest_write(uint64_t guest_addr, const void *src, size_t size_bytes) __must_check;
 
+/*
+ * The same into the kernel address space of a vCPU whose state this CPU holds (running, just stopped
+ * or idle; in user or kernel mode). Best effort: nothing happens where that space is not mapped
+ * writable. Called by the scheduler with no lock held, to keep the runstate area up to date.
+ */
+void arch_vcpu_write_guest(struct vcpu *v, uint64_t guest_addr, const void *src, size_t size_bytes);
+
+/*
+ * Writes the vCPU's time record (struct vcpu_time_info in v->info, and the registered copy at
+ * v->time_guest_addr) for the CPU it belongs to. Called by the core when one of the two was
+ * registered, for the current vCPU or one that is down; by the port itself whenever what it would
+ * write changes (new calibration, vCPU loaded on another CPU).
+ */
+void arch_vcpu_time_publish(struct vcpu *v);
+/* The bits of VMASST_TYPE_* that this domain may switch on. */
+uint64_t arch_vm_assist_mask(const struct domain *d);
+
 /* Life of the port's half. create: called once, object zeroed, may fail with -ENOMEM, undoes itself.
  * destroy: no vCPU runs any more. */
 int arch_domain_create(struct domain *d) __must_check;
@@ -61,7 +81,9 @@ int arch_vcpu_create(struct vcpu *v) __must_check;
 void arch_vcpu_destroy(struct vcpu *v);
 
 /* World switch on this CPU: stores what is live of `from`, loads `to`; either may be NULL (idle).
- * Called by the scheduler with no lock held. */
+ * Called by the scheduler with no lock held; this_cpu()->current is NULL meanwhile and set after. It
+ * returns like any function: the exit path enters this_cpu()->current. An idle CPU keeps the state
+ * of the last vCPU until another one needs the place, so the same vCPU resumes without a switch. */
 void arch_vcpu_switch(struct vcpu *from, struct vcpu *to);
 
 /* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address. */

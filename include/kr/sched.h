@@ -1,29 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling: mechanism here, policy in sched_<name>.c. A vCPU runs when it is up, not paused and
- * not blocked. Switching happens only on the way back to a guest or in the idle loop.
+ * Scheduling: mechanism in core/sched.c, policy in core/sched_<name>.c. A vCPU runs when it is up,
+ * not paused and not blocked. Switching happens only on the way back to a guest or in the idle
+ * loop, never inside a hypercall.
+ *
+ * Legend: [s] under the run queue's lock of the CPU that the vCPU belongs to  [a] atomic
+ *         [c] private to that CPU
  */
 #pragma once
 
+#include <kr/cpumask.h>
 #include <kr/list.h>
 #include <kr/lock.h>
 #include <kr/timer.h>
 
+struct vcpu;
+struct domain;
+struct cpu;
+
 /* Why a vCPU does not run; runnable means no bit set. Changed atomically. */
 enum vcpu_stop {
-    VCPU_STOP_DOWN = BIT(0),    /* VCPUOP_down, or never brought up */
-    VCPU_STOP_BLOCKED = BIT(1), /* waits for an event */
-    VCPU_STOP_PAUSED = BIT(2),  /* domain or vCPU pause count above zero */
+    VCPU_STOP_DOWN = BIT(0),     /* VCPUOP_down, or never brought up */
+    VCPU_STOP_BLOCKED = BIT(1),  /* waits for an event */
+    VCPU_STOP_PAUSED = BIT(2),   /* its own pause count is above zero */
+    VCPU_STOP_DOMAIN = BIT(3),   /* the domain's pause count is above zero */
+    VCPU_STOP_SHUTDOWN = BIT(4), /* the domain has shut down */
 };
 
-/* Per-vCPU part. [s] under the run queue's lock. */
+/* Per-vCPU part. */
 struct vcpu_sched {
-    _Atomic uint32_t stop;     /* enum vcpu_stop */
-    struct list queue;         /* [s] place on a run queue, empty when not queued */
-    uint32_t cpu;              /* CPU it runs on or ran on last */
-    bool running;              /* on a CPU right now */
-    int64_t credit;            /* [s] policy's */
-    uint64_t run_start_ns;     /* when it was last given the CPU */
+    _Atomic uint32_t stop; /* [a] enum vcpu_stop */
+    _Atomic uint32_t cpu;  /* [s] CPU it runs on, waits for, or ran on last */
+    struct list queue;     /* [s] place on a run queue, empty when not queued */
+    _Atomic bool running;  /* [s] it is that CPU's current vCPU */
+    _Atomic bool loaded;   /* [s] that CPU's registers hold its state, running or not */
+    bool yielding;         /* [s] gives way once */
+    int64_t credit;        /* [s] policy's, and so is the next */
+    uint32_t credit_round;
+    uint64_t run_start_ns; /* [s] when it was last given the CPU */
+    struct cpu_mask hard;  /* [s] CPUs it may use */
+    struct cpu_mask soft;  /* [s] CPUs it prefers */
 };
 
 /* Per-domain part: what `xl sched-credit2` sets. */
@@ -34,25 +50,53 @@ struct domain_sched {
 
 struct sched_cpu {
     struct spinlock lock;
-    struct list queue; /* runnable vCPUs, policy's order */
+    struct list queue;     /* [s] runnable vCPUs, policy's order */
+    uint32_t queued;       /* [s] how many */
+    uint32_t credit_round; /* [s] policy's */
     struct timer slice;
+    struct vcpu *running;   /* [s] who was given the CPU, NULL while idle */
+    struct vcpu *loaded;    /* [c] whose state the registers hold; kept while idle */
+    _Atomic bool unload;    /* [a] asks to store the state of an idle loaded vCPU */
+    uint64_t idle_start_ns; /* [s] */
+    uint64_t idle_ns;       /* [s] total time spent idle, but for the present spell */
 };
 
-struct vcpu;
-struct domain;
-struct cpu;
+/*
+ * What a policy provides. It keeps the queue in order; the first one that may use the CPU runs
+ * next. All but vcpu_init run under the run queue's lock.
+ */
+struct sched_policy {
+    const char *name, *label; /* for the command line and for people */
+    unsigned abi_id;          /* xen/domctl.h XEN_SCHEDULER_* */
+    void (*vcpu_init)(struct vcpu *v);
+    /* Puts it in its place on the CPU's queue. `woken`: it was not runnable before. */
+    void (*enqueue)(struct cpu *cpu, struct vcpu *v, bool woken);
+    /* It has run for so long. */
+    void (*charge)(struct cpu *cpu, struct vcpu *v, uint64_t ran_ns);
+    /* When the running vCPU should be looked at again because of the ones that wait: now or
+     * earlier means at once. */
+    uint64_t (*review_ns)(struct cpu *cpu, struct vcpu *running, uint64_t now_ns);
+};
+extern const struct sched_policy sched_credit2;
+extern uint32_t sched_ratelimit_us; /* a vCPU runs at least so long before another may take over */
 
 void sched_cpu_init(struct cpu *cpu);
-int sched_vcpu_init(struct vcpu *v);
+/* A new vCPU: stopped (DOWN), on this CPU. */
+void sched_vcpu_init(struct vcpu *v, unsigned cpu);
+/* It has stopped for good. */
 void sched_vcpu_fini(struct vcpu *v);
 void sched_domain_init(struct domain *d);
 
 /* Sets or clears stop reasons; queues the vCPU or asks its CPU to let go of it. Any CPU. */
 void vcpu_stop(struct vcpu *v, uint32_t reason);
 void vcpu_start(struct vcpu *v, uint32_t reason);
-/* As vcpu_stop(), and returns only when it is off its CPU (never call for the current vCPU). */
+/*
+ * As vcpu_stop(), and returns only when no CPU holds its state. Never for the current vCPU. Two
+ * CPUs must not wait for each other, so the caller holds the control lock (LOCK_RANK_CONTROL) or is
+ * start-up code.
+ */
 void vcpu_stop_sync(struct vcpu *v, uint32_t reason);
-/* An event became pending: ends blocking and makes a running vCPU notice. */
+/* An event became pending: ends blocking and polling and makes a running vCPU notice. */
 void vcpu_kick(struct vcpu *v);
 /* The current vCPU gives way to others. */
 void sched_yield(void);
@@ -60,3 +104,10 @@ void sched_yield(void);
 void sched_run(void);
 /* The idle loop and first entry: does work and waits until a vCPU was switched in. */
 void sched_idle_until_runnable(void);
+/* CPUs it may run on and those it prefers; moves it if it must. -EINVAL: no CPU left in `hard`. */
+int sched_set_affinity(struct vcpu *v, const struct cpu_mask *hard, const struct cpu_mask *soft);
+void sched_get_affinity(struct vcpu *v, struct cpu_mask *hard, struct cpu_mask *soft);
+/* Time a CPU has been idle since boot. */
+uint64_t sched_idle_time_ns(struct cpu *cpu);
+/* Debug key 'r'. */
+void sched_dump(void);

@@ -2,6 +2,9 @@
 /*
  * One-shot timers in absolute system time, one queue per CPU. A callback runs on the timer's CPU
  * with interrupts off and no lock held; it may set its timer again.
+ *
+ * A queue is a pairing heap threaded through the timers themselves, so setting a timer never
+ * allocates and cannot fail. A timer's `cpu` says whose lock protects its other fields.
  */
 #pragma once
 
@@ -13,25 +16,24 @@ typedef void (*timer_fn)(struct timer *t);
 struct timer {
     uint64_t deadline_ns;
     timer_fn fn;
-    uint32_t cpu;        /* queue it belongs to */
-    uint32_t heap_index; /* place in the queue, TIMER_IDLE when not queued */
+    _Atomic uint32_t cpu; /* queue it belongs to; changes under both queues' locks */
+    bool queued;
+    struct timer *child; /* first of those that expire later */
+    struct timer *next;  /* next sibling */
+    struct timer *prev;  /* previous sibling; the parent for the first one */
 };
 
-#define TIMER_IDLE          0xffffffffU
-#define TIMER_QUEUE_INLINE  64
-
-/* Binary heap by deadline. Grows through the heap; the inline part covers small machines. */
 struct timer_cpu {
     struct spinlock lock;
-    struct timer **heap;
-    uint32_t count, capacity;
-    struct timer *inline_heap[TIMER_QUEUE_INLINE];
+    struct timer *root;     /* earliest */
+    struct timer *running;  /* whose callback runs at this moment */
+    uint64_t programmed_ns; /* what the hardware was last asked for, UINT64_MAX for nothing */
+    uint32_t count;         /* timers in the queue */
 };
 
 void timer_cpu_init(struct timer_cpu *q);
 void timer_init(struct timer *t, timer_fn fn, unsigned cpu);
-/* Reserves room so that timer_set() cannot fail; pairs with timer_fini(). */
-int timer_reserve(struct timer *t) __must_check;
+/* Stops it and waits until a callback running on another CPU has returned: memory may go. */
 void timer_fini(struct timer *t);
 /* (Re)arms; a deadline in the past fires at once (through CPU_WORK_TIMER). Any CPU. */
 void timer_set(struct timer *t, uint64_t deadline_ns);
@@ -41,3 +43,5 @@ bool timer_is_set(const struct timer *t);
 void timer_migrate(struct timer *t, unsigned cpu);
 /* Runs what expired on this CPU and programs the next deadline. From cpu_do_work(). */
 void timer_run(void);
+/* Debug key 'a': the queue of every CPU. */
+void timer_dump(void);
