@@ -425,6 +425,15 @@ void sched_idle_until_runnable(void)
 /* ---- affinity and accounts --------------------------------------------------------------------
  */
 
+/* Makes the CPU let go of a vCPU that may not use it any more. Queue locked. */
+static void leave_forbidden(struct cpu *cpu, struct vcpu *v)
+{
+    if (cpu_mask_test(&v->sched.hard, cpu->id))
+        return;
+    atomic_store(&cpu->sched.unload, true);
+    cpu_raise_work(cpu, CPU_WORK_SCHED);
+}
+
 int sched_set_affinity(struct vcpu *v, const struct cpu_mask *hard, const struct cpu_mask *soft)
 {
     struct cpu_mask online = cpu_mask_first(cpu_count), usable;
@@ -436,16 +445,39 @@ int sched_set_affinity(struct vcpu *v, const struct cpu_mask *hard, const struct
             return -EINVAL;
     }
     cpu = sched_lock(v);
-    if (hard)
+    if (hard && v->sched.pinned)
+        v->sched.hard_before_pin = *hard;
+    else if (hard)
         v->sched.hard = *hard;
     if (soft)
         v->sched.soft = *soft;
-    if (!cpu_mask_test(&v->sched.hard, cpu->id)) {
-        cpu->sched.unload = true;
-        cpu_raise_work(cpu, CPU_WORK_SCHED);
-    }
+    leave_forbidden(cpu, v);
     spin_unlock(&cpu->sched.lock);
     return 0;
+}
+
+int sched_pin(struct vcpu *v, int cpu_id)
+{
+    struct cpu *cpu;
+    int rc = 0;
+
+    if (cpu_id >= 0 && !cpu_by_id(cpu_id))
+        return -EINVAL;
+    cpu = sched_lock(v);
+    if (v->sched.pinned != (cpu_id < 0)) {
+        rc = cpu_id < 0 ? -EINVAL : -EBUSY;
+    } else if (cpu_id < 0) {
+        v->sched.hard = v->sched.hard_before_pin;
+        v->sched.pinned = false;
+    } else {
+        v->sched.hard_before_pin = v->sched.hard;
+        v->sched.hard = (struct cpu_mask){0};
+        cpu_mask_set(&v->sched.hard, cpu_id);
+        v->sched.pinned = true;
+    }
+    leave_forbidden(cpu, v);
+    spin_unlock(&cpu->sched.lock);
+    return rc;
 }
 
 void sched_get_affinity(struct vcpu *v, struct cpu_mask *hard, struct cpu_mask *soft)

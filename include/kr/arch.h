@@ -54,9 +54,9 @@ int arch_guest_read(void *dst, uint64_t guest_addr, size_t size_bytes) __must_ch
 int arch_guest_write(uint64_t guest_addr, const void *src, size_t size_bytes) __must_check;
 
 /*
- * The same into the kernel address space of a vCPU whose state this CPU holds (running, just stopped
- * or idle; in user or kernel mode). Best effort: nothing happens where that space is not mapped
- * writable. Called by the scheduler with no lock held, to keep the runstate area up to date.
+ * The same into the kernel address space of a vCPU whose state this CPU holds (running, just
+ * stopped or idle; in user or kernel mode). Best effort: nothing happens where that space is not
+ * mapped writable. Called by the scheduler with no lock held, to keep the runstate area up to date.
  */
 void arch_vcpu_write_guest(struct vcpu *v, uint64_t guest_addr, const void *src, size_t size_bytes);
 
@@ -70,8 +70,8 @@ void arch_vcpu_time_publish(struct vcpu *v);
 /* The bits of VMASST_TYPE_* that this domain may switch on. */
 uint64_t arch_vm_assist_mask(const struct domain *d);
 
-/* Life of the port's half. create: called once, object zeroed, may fail with -ENOMEM, undoes itself.
- * destroy: no vCPU runs any more. */
+/* Life of the port's half. create: called once, object zeroed, may fail with -ENOMEM, undoes
+ * itself. destroy: no vCPU runs any more. */
 int arch_domain_create(struct domain *d) __must_check;
 void arch_domain_destroy(struct domain *d);
 /* Drops the references the domain's own page tables and descriptors hold; bounded work:
@@ -81,9 +81,10 @@ int arch_vcpu_create(struct vcpu *v) __must_check;
 void arch_vcpu_destroy(struct vcpu *v);
 
 /* World switch on this CPU: stores what is live of `from`, loads `to`; either may be NULL (idle).
- * Called by the scheduler with no lock held; this_cpu()->current is NULL meanwhile and set after. It
- * returns like any function: the exit path enters this_cpu()->current. An idle CPU keeps the state
- * of the last vCPU until another one needs the place, so the same vCPU resumes without a switch. */
+ * Called by the scheduler with no lock held; this_cpu()->current is NULL meanwhile and set after.
+ * It returns like any function: the exit path enters this_cpu()->current. An idle CPU keeps the
+ * state of the last vCPU until another one needs the place, so the same vCPU resumes without a
+ * switch. */
 void arch_vcpu_switch(struct vcpu *from, struct vcpu *to);
 
 /* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address. */
@@ -115,7 +116,8 @@ struct arch_grant_map {
 };
 int arch_grant_map(struct vcpu *v, const struct arch_grant_map *map) __must_check;
 /* Removes the mapping if it is still there (new_pte 0), or puts another entry in its place. */
-int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t new_addr) __must_check;
+int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map,
+                     uint64_t new_addr) __must_check;
 /* Completes the TLB flush that unmapped grants need; called once at the end of a batch. */
 void arch_grant_flush(struct domain *d);
 

@@ -21,13 +21,25 @@ struct hypercall_args {
 typedef long hypercall_result;
 
 enum hypercall_caller { ANYONE, CONTROL };
+enum hypercall_length { NO, YES }; /* may it take long, and so return -ERESTART? */
+
+/*
+ * Calls with many operations have a table of the same kind one level down (core/<call>_ops.def,
+ * rows OPERATION(nr, name, callers, long, purpose)), expanded as a switch into one function per
+ * row. A row whose number differs from the public header's does not compile.
+ */
+#define OPERATION_CHECK(prefix, nr, name) \
+    _Static_assert((nr) == prefix##name, "number of " #prefix #name)
 
 #define HYPERCALL(nr, name, argc, caller, long_running, purpose) \
     hypercall_result do_##name(struct hypercall_args *args);
 #include "../../core/hypercalls.def"
 #undef HYPERCALL
 
+/* Is the current domain one of these callers? */
+bool hypercall_caller_is(enum hypercall_caller callers);
 /* Dispatches one call of the current vCPU. */
 hypercall_result hypercall(unsigned nr, struct hypercall_args *args);
-/* True when a long operation should stop here: other work is pending on this CPU. */
+/* True when a long operation should stop here: other work is pending on this CPU. Takes interrupts
+ * for a moment when no lock is held. Costs little; ask after each bounded step. */
 bool hypercall_should_yield(void);

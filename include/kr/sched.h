@@ -37,9 +37,11 @@ struct vcpu_sched {
     bool yielding;         /* [s] gives way once */
     int64_t credit;        /* [s] policy's, and so is the next */
     uint32_t credit_round;
-    uint64_t run_start_ns; /* [s] when it was last given the CPU */
-    struct cpu_mask hard;  /* [s] CPUs it may use */
-    struct cpu_mask soft;  /* [s] CPUs it prefers */
+    uint64_t run_start_ns;           /* [s] when it was last given the CPU */
+    bool pinned;                     /* [s] `hard` is one CPU for a while */
+    struct cpu_mask hard;            /* [s] CPUs it may use */
+    struct cpu_mask hard_before_pin; /* [s] */
+    struct cpu_mask soft;            /* [s] CPUs it prefers */
 };
 
 /* Per-domain part: what `xl sched-credit2` sets. */
@@ -107,6 +109,9 @@ void sched_idle_until_runnable(void);
 /* CPUs it may run on and those it prefers; moves it if it must. -EINVAL: no CPU left in `hard`. */
 int sched_set_affinity(struct vcpu *v, const struct cpu_mask *hard, const struct cpu_mask *soft);
 void sched_get_affinity(struct vcpu *v, struct cpu_mask *hard, struct cpu_mask *soft);
+/* Keeps it on one CPU until called with a negative number. -EINVAL: no such CPU, not pinned;
+ * -EBUSY: pinned already. */
+int sched_pin(struct vcpu *v, int cpu);
 /* Time a CPU has been idle since boot. */
 uint64_t sched_idle_time_ns(struct cpu *cpu);
 /* Debug key 'r'. */
