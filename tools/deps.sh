@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Installs with apt what a job needs and the machine lacks; says nothing when all is there.
+# usage: tools/deps.sh build|check|run|iso|test|bench|gdb ...
+#
+# Each need is "probe package...": the probe is a command to be found or a file to exist, so that the
+# usual case costs no package query.
+set -eu
+
+needs() {
+    case $1 in
+    build)
+        echo "gcc gcc libc6-dev"
+        echo "ld binutils"
+        echo "gzip gzip"
+        echo "/usr/include/xen/xen.h libxen-dev"
+        echo "/usr/include/lzma.h liblzma-dev"
+        echo "/usr/include/zstd.h libzstd-dev"
+        echo "/usr/include/lz4.h liblz4-dev"
+        echo "/usr/include/zlib.h zlib1g-dev"
+        echo "/usr/lib/python3*/tarfile.py python3" ;;
+    check)
+        needs build
+        echo "clang-format clang-format"
+        echo "cppcheck cppcheck" ;;
+    run)
+        needs build
+        echo "qemu-system-x86_64 qemu-system-x86" ;;
+    iso)
+        needs run
+        echo "grub-mkrescue grub-common"
+        echo "/usr/lib/grub/i386-pc/multiboot2.mod grub-pc-bin"
+        echo "xorriso xorriso"
+        echo "mformat mtools" ;;
+    gdb)
+        needs run
+        echo "gdb gdb" ;;
+    test)
+        needs iso
+        echo "/usr/include/cmocka.h libcmocka-dev"
+        echo "/usr/lib/gcc/x86_64-linux-gnu/*/libasan.so libgcc-12-dev"
+        echo "xz xz-utils"
+        echo "zstd zstd"
+        echo "lz4 lz4" ;;
+    bench)
+        needs run ;;
+    *)
+        echo "deps.sh: unknown job '$1'" >&2
+        exit 64 ;;
+    esac
+}
+
+present() {
+    case $1 in
+    /*)
+        set -- $1 # a pattern: the first match stands for all
+        [ -e "$1" ] ;;
+    *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# Runs a command as root, and shows its output only when it fails.
+as_root() {
+    log=$(mktemp)
+    if [ "$(id -u)" = 0 ]; then
+        DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 </dev/null && rm -f "$log" && return 0
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 && rm -f "$log" && return 0
+    else
+        rm -f "$log"
+        echo "deps.sh: not root and no sudo; please run as root: $*" >&2
+        return 1
+    fi
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    return 1
+}
+
+if [ "${1:-}" = --update ]; then
+    as_root apt-get update
+    exit
+fi
+
+missing=
+for job in "$@"; do
+    list=$(needs "$job")
+    while read -r probe packages; do
+        present "$probe" || missing="$missing $packages"
+    done <<LIST
+$list
+LIST
+done
+[ -n "$missing" ] || exit 0
+
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+command -v apt-get >/dev/null 2>&1 || {
+    echo "deps.sh: this needs Debian's packages: $missing" >&2
+    exit 1
+}
+echo "installing: $missing" >&2
+# Package lists may be absent or old: refresh them only when the first attempt fails.
+install="apt-get install -y -qq --no-install-recommends $missing"
+if ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 && as_root $install 2>/dev/null; then
+    exit 0
+fi
+as_root apt-get update || exit 1
+as_root $install || {
+    echo "deps.sh: could not install: $missing" >&2
+    exit 1
+}

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""A running machine seen through its serial line: wait for text, type, talk to QEMU's monitor."""
+import json
+import os
+import re
+import secrets
+import selectors
+import socket
+import subprocess
+import time
+
+from .machine import Machine
+
+# The hypervisor's and dom0's receive buffers are small: type no faster than a quick person.
+TYPE_CHUNK = 8
+TYPE_PAUSE_S = 0.01
+
+
+class Ended(Exception):
+    """QEMU ended while something was awaited."""
+
+
+class Timeout(Exception):
+    pass
+
+
+class Guest:
+    def __init__(self, options, on_output=None, monitor=False):
+        self.nonce = secrets.token_hex(4) if not options.files.get("nonce") else options.files["nonce"]
+        options.files.setdefault("nonce", self.nonce + "\n")
+        self.nonce = self.nonce.strip()
+        self.machine = Machine(options)
+        self.output = bytearray()  # everything the serial line said
+        self.seen = 0              # how far expect() has matched
+        self.on_output = on_output
+        self._monitor = None
+        if monitor:
+            options.extra = options.extra + ["-qmp", "unix:monitor,server=on,wait=off"]
+        try:
+            self.process = self.machine.start(stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                              stderr=subprocess.STDOUT)
+        except Exception:
+            self.machine.remove()
+            raise
+        self.started = time.monotonic()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.process.stdout, selectors.EVENT_READ)
+
+    def fileno(self):
+        return self.process.stdout.fileno()
+
+    def pump(self, timeout_s):
+        """Reads what is there, waiting at most timeout_s for it; False at the end of QEMU.
+
+        on_output is called with nothing when the time passes in silence."""
+        if not self._selector.select(timeout_s):
+            if self.on_output:
+                self.on_output(b"")
+            return True
+        data = os.read(self.fileno(), 65536)
+        if not data:
+            return False
+        self.output += data
+        if self.on_output:
+            self.on_output(data)
+        return True
+
+    def expect(self, pattern, timeout_s):
+        """Waits for a regular expression behind the last match; returns the match."""
+        if isinstance(pattern, str):
+            pattern = pattern.encode()
+        limit = time.monotonic() + timeout_s
+        alive = True
+        while True:
+            match = re.compile(pattern, re.M).search(self.output, self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            left = limit - time.monotonic()
+            if not alive:
+                raise Ended("QEMU ended (status %s) before %r" % (self.wait(5), pattern.decode()))
+            if left <= 0:
+                raise Timeout("no %r within %d s" % (pattern.decode(), timeout_s))
+            alive = self.pump(min(left, 1))
+
+    def marker(self, what, timeout_s):
+        return self.expect(r"^@kr %s %s\r*\n" % (self.nonce, what), timeout_s)
+
+    def drain(self, timeout_s):
+        """Reads until QEMU ends by itself; returns its status, or None when it did not."""
+        limit = time.monotonic() + timeout_s
+        while time.monotonic() < limit:
+            if not self.pump(0.5):
+                return self.wait(5)
+        return None
+
+    def type(self, data):
+        if isinstance(data, str):
+            data = data.encode()
+        for start in range(0, len(data), TYPE_CHUNK):
+            try:
+                self.process.stdin.write(data[start:start + TYPE_CHUNK])
+                self.process.stdin.flush()
+            except BrokenPipeError:
+                return
+            time.sleep(TYPE_PAUSE_S)
+
+    def text(self, start=0, end=None):
+        """Serial output as text with plain line ends."""
+        return plain(bytes(self.output[start:end]))
+
+    def monitor(self, command, **arguments):
+        """One QMP command; "human" monitor commands go through hmp()."""
+        if self._monitor is None:
+            self._monitor = socket.socket(socket.AF_UNIX)
+            self._connect()
+            self._lines = self._monitor.makefile("rb")
+            self._lines.readline()
+            self.monitor("qmp_capabilities")
+        request = {"execute": command, "arguments": arguments}
+        self._monitor.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            answer = json.loads(self._lines.readline())
+            if "error" in answer:
+                raise Ended("monitor: %s" % answer["error"].get("desc"))
+            if "return" in answer:
+                return answer["return"]
+
+    def hmp(self, line):
+        return self.monitor("human-monitor-command", **{"command-line": line})
+
+    def _connect(self):
+        for _ in range(100):
+            try:
+                # a relative name: the folder's full name may exceed what a socket address holds
+                self._monitor.connect(self.machine.path("monitor"))
+                return
+            except (FileNotFoundError, ConnectionRefusedError):
+                time.sleep(0.05)
+        raise Ended("QEMU's monitor does not answer")
+
+    def wait(self, timeout_s):
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._selector.close()
+        self.process.stdout.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        if self._monitor:
+            self._monitor.close()
+        self.machine.remove()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def plain(data):
+    return re.sub(rb"\r+\n", b"\n", data).decode(errors="replace").replace("\r", "")
