@@ -7,6 +7,7 @@ Status 124: no answer in time; 125: the machine ended before the command did.
 """
 import argparse
 import os
+import secrets
 import select
 import shlex
 import shutil
@@ -169,7 +170,7 @@ def parse():
     add("--dom0-kernel", default=defaults.dom0_kernel)
     add("--initrd", default=defaults.initrd)
     add("--iso", default="", help="boot this CD image instead")
-    add("--cmd", help="run this in dom0 instead of a shell")
+    add("--cmd", default=os.environ.get("KR_CMD") or None, help="run this in dom0 instead of a shell")
     add("--mem", default="3072", help="MiB, or with G behind")
     add("--cpus", type=int, default=1)
     add("--machine", default="pc", help="pc or q35")
@@ -219,8 +220,11 @@ def main():
         if args.gdb:
             args.timeout = 86400
             note("QEMU waits for a debugger: gdb -x tools/gdb/init build/krypton")
+        options = options_of(args)
+        if args.iso and args.cmd is not None:
+            options.iso = one_off_iso(options, progress)
         progress.say("starting QEMU")
-        with Guest(options_of(args), progress.output) as guest:
+        with Guest(options, progress.output) as guest:
             try:
                 status = (run_shell if args.cmd is None else run_command)(guest, progress, args)
             finally:
@@ -232,6 +236,16 @@ def main():
         progress.done()
         status = 130
     return status
+
+
+def one_off_iso(options, progress):
+    """A CD with the command in its initramfs, beside the plain one."""
+    from krtools import iso
+    progress.say("building a CD with the command")
+    path = os.path.splitext(options.iso)[0] + "-command.iso"
+    options.files["nonce"] = secrets.token_hex(4) + "\n"
+    iso.build(options, path)
+    return path
 
 
 def save_log(path, output):
