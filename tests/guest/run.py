@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boot each test kernel of tests/guest as dom0 in QEMU and add up what they report.
+
+Every folder NAME gives build/guest/NAME.elf (guest.mk). Options of a test stand in its main.c as
+
+    /* RUN: xen="dom0_max_vcpus=2" args="word word" smp=1 module=5000 timeout=20 */
+
+xen: appended to the hypervisor's command line; args: the kernel's command line; smp: CPUs;
+module: size in bytes of a generated initrd (byte i is (i * 7 + i // 251) % 256);
+timeout: seconds of wall time. The whole serial output is kept in build/guest/NAME.log.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RESULT = re.compile(rb"^(ok|not ok|skip) (.*)$")
+DONE = re.compile(rb"^done (\d+) passed (\d+) failed$")
+RESET_GRACE_S = 5
+
+
+def run_options(name):
+    """The RUN: words of a test as a dictionary."""
+    with open(os.path.join(HERE, name, "main.c"), encoding="utf-8") as source:
+        found = re.search(r"/\* RUN: (.*?) \*/", source.read())
+    words = shlex.split(found.group(1)) if found else []
+    return dict(word.split("=", 1) for word in words)
+
+
+def make_module(path, size):
+    with open(path, "wb") as out:
+        out.write(bytes((i * 7 + i // 251) % 256 for i in range(size)))
+
+
+def qemu_command(args, name, options):
+    elf = os.path.join(args.build, name + ".elf")
+    initrd = f"{elf} {options.get('args', '')}".strip().replace(",", ",,")
+    if "module" in options:
+        module = os.path.join(args.build, name + ".module")
+        make_module(module, int(options["module"]))
+        initrd += "," + module
+    append = "console=com1 com1=115200,8n1 dom0_mem=128M loglvl=all guest_loglvl=all"
+    return [
+        args.qemu, "-accel", "tcg,thread=single", "-cpu", args.cpu, "-smp", options.get("smp", "1"),
+        "-m", "512", "-nodefaults", "-display", "none", "-serial", "stdio", "-monitor", "none",
+        "-no-reboot", "-kernel", args.kernel,
+        "-append", " ".join([append, options.get("xen", ""), args.append]).strip(),
+        "-initrd", initrd,
+    ]
+
+
+class Outcome:
+    """What one kernel reported."""
+
+    def __init__(self, name):
+        self.name, self.passed, self.failures, self.skips = name, 0, [], []
+        self.done, self.seconds = False, 0.0
+
+    def line(self, line):
+        done = DONE.match(line)
+        if done:
+            self.done = True
+            if int(done.group(1)) != self.passed:
+                self.failures.append(f"{done.group(1).decode()} passed, but {self.passed} lines say ok")
+            return
+        found = RESULT.match(line)
+        if not found:
+            return
+        text = found.group(2).decode("utf-8", "replace")
+        if found.group(1) == b"ok":
+            self.passed += 1
+        elif found.group(1) == b"skip":
+            self.skips.append(text)
+        else:
+            self.failures.append(text)
+
+    def failed_names(self):
+        return {failure.split(":")[0] for failure in self.failures}
+
+
+def run_one(args, name):
+    options = run_options(name)
+    outcome, started = Outcome(name), time.monotonic()
+    timeout_s = float(options.get("timeout", 20)) * args.slow
+    with open(os.path.join(args.build, name + ".log"), "wb") as log:
+        command = qemu_command(args, name, options)
+        log.write((shlex.join(command) + "\n").encode())
+        log.flush()
+        qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+        killed = []
+
+        def kill(reason):
+            killed.append(reason)
+            qemu.kill()
+
+        timer = threading.Timer(timeout_s, kill, [f"no end after {timeout_s:.0f} s"])
+        timer.start()
+        for raw in qemu.stdout:
+            log.write(raw)
+            log.flush()
+            before = outcome.done
+            outcome.line(raw.rstrip(b"\r\n"))
+            if outcome.done and not before:
+                timer.cancel()
+                timer = threading.Timer(RESET_GRACE_S * args.slow, kill,
+                                        ["the machine did not reset after the tests"])
+                timer.start()
+        qemu.wait()
+        timer.cancel()
+    if killed:
+        outcome.failures.append(killed[0])
+    elif not outcome.done:
+        outcome.failures.append("the machine ended before the tests did")
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kernel", required=True, help="hypervisor to boot (uncompressed ELF)")
+    parser.add_argument("--build", default="build/guest", help="where the test kernels are")
+    parser.add_argument("--only", default="", help="comma separated folder names")
+    parser.add_argument("--jobs", type=int, default=int(os.environ.get("GUEST_JOBS", "2")))
+    parser.add_argument("--qemu", default="qemu-system-x86_64")
+    parser.add_argument("--cpu", default="max,-smap")
+    parser.add_argument("--append", default="", help="more words for the hypervisor")
+    parser.add_argument("--slow", type=float, default=float(os.environ.get("GUEST_SLOW", "1")),
+                        help="factor on every timeout")
+    args = parser.parse_args()
+
+    names = sorted(entry for entry in os.listdir(HERE)
+                   if os.path.exists(os.path.join(HERE, entry, "main.c")))
+    wanted = [name for name in re.split(r"[ ,]+", args.only) if name]
+    unknown = set(wanted) - set(names)
+    if unknown:
+        sys.exit(f"no such test: {', '.join(sorted(unknown))}")
+
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for outcome in pool.map(lambda name: run_one(args, name), wanted or names):
+            bad = outcome.failed_names()
+            passed += outcome.passed
+            failed += len(bad)
+            print(f"{'FAIL' if bad else 'ok':4} {outcome.name:14} {outcome.passed:3} passed "
+                  f"{len(bad):2} failed  {outcome.seconds:5.1f} s", flush=True)
+            for text in outcome.skips:
+                print(f"       skip {text}")
+            for text in outcome.failures:
+                print(f"       not ok {text}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
