@@ -7,6 +7,7 @@
 #include <kr/string.h>
 #include <x86/cpu.h>
 #include <x86/irq.h>
+#include <x86/machine.h>
 #include <x86/pv.h>
 #include <x86/traps.h>
 

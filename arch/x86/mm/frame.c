@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The port contract's view of frames for PV: guest frame numbers are machine frame numbers. */
+#include <kr/domain.h>
+#include <kr/page.h>
+#include <x86/map.h>
+#include <x86/pagetype.h>
+
+mfn_t arch_frame_pin_writable(struct domain *d, uint64_t gfn)
+{
+    struct page *p = page_get_frame(gfn, d->id);
+
+    if (!p)
+        return MFN_INVALID;
+    if (page_type_get(p, PAGE_TYPE_WRITABLE, d) == 0)
+        return gfn;
+    page_put(p);
+    return MFN_INVALID;
+}
+
+void arch_frame_unpin(mfn_t mfn)
+{
+    page_type_put(page_of(mfn));
+    page_put(page_of(mfn));
+}
+
+void arch_frame_expose(struct domain *d, mfn_t mfn)
+{
+    page_expose(&d->memory, mfn);
+}
+
+void arch_frame_conceal(struct domain *d, mfn_t mfn)
+{
+    page_conceal(&d->memory, mfn);
+}
+
+void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn)
+{
+    m2p_set(mfn, gfn);
+}
+
+uint64_t arch_frame_get_gfn(mfn_t mfn)
+{
+    return m2p_get(mfn);
+}
+
+mfn_t arch_frame_end(void)
+{
+    return page_end();
+}
