@@ -9,6 +9,7 @@
 #include <kr/errno.h>
 #include <kr/heap.h>
 #include <kr/log.h>
+#include <kr/memory.h>
 #include <kr/printf.h>
 #include <kr/string.h>
 #include <kr/time.h>
@@ -78,9 +79,11 @@ static int domain_make(struct domain *d, const struct domain_config *config, uns
 /* No guest of it has run, so nothing is bound: a call or two of each is enough. */
 static void domain_unmake(struct domain *d, unsigned made)
 {
-    if (made >= 4)
+    if (made >= 4) {
         while (grant_domain_fini(d) == -ERESTART)
             ;
+        grant_domain_free(d);
+    }
     if (made >= 3) {
         while (event_domain_fini(d) == -ERESTART)
             ;
@@ -322,6 +325,7 @@ static int destroy_begin(struct domain *d)
     d->is_dying = true;
     spin_unlock(&d->lock);
     domain_memory_set_dying(&d->memory);
+    memory_claim_drop(d);
     domain_pause(d);
     for (unsigned i = 0; i < WATCHDOG_COUNT; i++)
         timer_fini(&d->watchdogs[i].timer);
@@ -364,6 +368,7 @@ bool domain_dismantle(struct domain *d)
         d->vcpus = NULL;
         d->vcpu_max = 0;
         shared_info_destroy(d);
+        grant_domain_free(d);
         event_domain_free(d);
         arch_domain_destroy(d);
     }

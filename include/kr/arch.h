@@ -13,6 +13,7 @@
 struct cpu;
 struct vcpu;
 struct domain;
+struct hypercall_args;
 
 #include <arch/types.h>
 
@@ -67,6 +68,11 @@ void arch_vcpu_write_guest(struct vcpu *v, uint64_t guest_addr, const void *src,
  * write changes (new calibration, vCPU loaded on another CPU).
  */
 void arch_vcpu_time_publish(struct vcpu *v);
+/* memory_op operations that are the port's alone (core/memory_ops.def has the others); unknown ones
+ * give -ENOSYS. `op` is without progress bits. Arguments and result as a handler's. */
+long arch_memory_op(unsigned op, struct hypercall_args *args);
+/* Highest page number that the domain uses. */
+uint64_t arch_domain_max_gfn(struct domain *d);
 /* The bits of VMASST_TYPE_* that this domain may switch on. */
 uint64_t arch_vm_assist_mask(const struct domain *d);
 

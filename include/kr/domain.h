@@ -72,6 +72,7 @@ struct domain {
     unsigned vcpu_max;   /* [I] once not 0 */
     struct vcpu **vcpus; /* [a] entries NULL until created */
     struct domain_memory memory;
+    uint64_t claimed_pages; /* under the claim lock (core/memory.c) */
     struct domain_events events;
     struct grant_table *grants;
     struct domain_sched sched;

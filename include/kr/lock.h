@@ -25,6 +25,7 @@ enum lock_rank {
     LOCK_RANK_SCHED = 60,       /* run queue of one CPU */
     LOCK_RANK_TIMER = 65,       /* timer queue of one CPU */
     LOCK_RANK_WALLCLOCK = 66,   /* wall clock and its copies in the domains */
+    LOCK_RANK_CLAIM = 67,       /* memory set aside for domains */
     LOCK_RANK_MEMORY = 68,      /* page list and totals of one domain */
     LOCK_RANK_HEAP = 70,        /* free lists, frame states */
     LOCK_RANK_SLAB = 72,        /* small objects: takes frames with HEAP before, never inside */
