@@ -102,6 +102,9 @@ int arch_vcpu_get_context(struct vcpu *v, uint64_t guest_addr) __must_check;
  * frame_to_virt(). MFN_INVALID when not owned or not writable. Undo with arch_frame_unpin(). */
 mfn_t arch_frame_pin_writable(struct domain *d, uint64_t gfn);
 void arch_frame_unpin(mfn_t mfn);
+/* The same frame number to a machine frame, no reference taken, ownership not checked (the caller
+ * does both with page_get_frame()); MFN_INVALID: nothing there. PV: the number itself. */
+mfn_t arch_frame_lookup(struct domain *d, uint64_t gfn);
 /* Publishes a hypervisor frame to a domain: it may map it read-write by its mfn (PV). */
 void arch_frame_expose(struct domain *d, mfn_t mfn);
 /* The opposite; the frame must not be reused before its last guest mapping is gone: the last
@@ -113,7 +116,8 @@ uint64_t arch_frame_get_gfn(mfn_t mfn);
 
 /* Grant mapping into the current domain. PV: host_addr is a virtual address, or the machine address
  * of a page-table entry with `contains_pte`. Returns 0 or a GNTST_* status (negative). The caller
- * holds the reference on the frame that the mapping will own. */
+ * holds the reference on the frame that the mapping will own: from success on it is the page-table
+ * entry's, and is dropped when that entry goes, by arch_grant_unmap() or by any other way. */
 struct arch_grant_map {
     uint64_t host_addr;
     mfn_t mfn;
@@ -121,7 +125,9 @@ struct arch_grant_map {
     uint32_t guest_avail; /* bits for the available field of the entry */
 };
 int arch_grant_map(struct vcpu *v, const struct arch_grant_map *map) __must_check;
-/* Removes the mapping if it is still there (new_pte 0), or puts another entry in its place. */
+/* Removes the mapping if it is still there (new_addr 0), or puts the entry that maps new_addr in its
+ * place, emptying that one; drops the mapping's reference. The grant code holds another one until
+ * after arch_grant_flush(). GNTST_*: negative when host_addr does not map that frame. */
 int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map,
                      uint64_t new_addr) __must_check;
 /* Completes the TLB flush that unmapped grants need; called once at the end of a batch. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grant tables: GNTTABOP_copy. Each side is a frame of the caller or a grant to it. A frame that is
+ * written is held writable meanwhile: it cannot be a page table then.
+ */
+#include <kr/log.h>
+#include <kr/page.h>
+#include <kr/string.h>
+
+#include "grant_internal.h"
+
+/* One side of a copy, held. */
+struct copy_side {
+    struct domain *owner; /* with a reference; NULL: not held */
+    mfn_t mfn;            /* MFN_INVALID: grant not pinned, or frame not held */
+    uint32_t ref;
+    bool is_grant, is_target;
+};
+
+static void side_end(struct copy_side *side)
+{
+    if (side->owner == NULL)
+        return;
+    if (side->mfn != MFN_INVALID) {
+        if (side->is_target)
+            arch_frame_unpin(side->mfn);
+        else if (!side->is_grant)
+            page_put(page_of(side->mfn));
+        if (side->is_grant)
+            grant_unpin(side->owner, side->ref, !side->is_target);
+    }
+    domain_put(side->owner);
+}
+
+static int side_begin_grant(struct domain *d, struct copy_side *side, uint16_t offset,
+                            uint16_t size)
+{
+    struct grant_pin pin;
+    int rc = grant_pin(side->owner, side->ref, d->id, !side->is_target, &pin);
+
+    if (rc != GNTST_okay)
+        return rc;
+    if (offset < pin.offset || offset + size > pin.offset + pin.length)
+        rc = GNTST_general_error;
+    /* The grant keeps the frame; to write it takes more. */
+    if (rc == GNTST_okay && side->is_target) {
+        mfn_t mfn = arch_frame_pin_writable(side->owner, pin.gfn);
+
+        if (mfn != pin.mfn) {
+            if (mfn != MFN_INVALID)
+                arch_frame_unpin(mfn);
+            rc = GNTST_bad_page;
+        }
+    }
+    if (rc != GNTST_okay) {
+        grant_unpin(side->owner, side->ref, !side->is_target);
+        return rc;
+    }
+    side->mfn = pin.mfn;
+    return GNTST_okay;
+}
+
+static int side_begin_frame(struct domain *d, struct copy_side *side, uint64_t gfn)
+{
+    mfn_t mfn;
+
+    if (side->owner != d)
+        return GNTST_permission_denied;
+    if (side->is_target) {
+        mfn = arch_frame_pin_writable(d, gfn);
+    } else {
+        mfn = arch_frame_lookup(d, gfn);
+        if (mfn != MFN_INVALID && page_get_frame(mfn, d->id) == NULL)
+            mfn = MFN_INVALID;
+    }
+    side->mfn = mfn;
+    return mfn != MFN_INVALID ? GNTST_okay : GNTST_bad_page;
+}
+
+static int side_begin(struct domain *d, struct copy_side *side, const struct gnttab_copy_ptr *ptr,
+                      uint16_t size)
+{
+    if (ptr->offset >= PAGE_SIZE || size > PAGE_SIZE - ptr->offset)
+        return GNTST_bad_copy_arg;
+    side->owner = domain_get_by_guest_id(ptr->domid);
+    if (side->owner == NULL)
+        return GNTST_bad_domain;
+    side->ref = ptr->u.ref;
+    return side->is_grant ? side_begin_grant(d, side, ptr->offset, size)
+                          : side_begin_frame(d, side, ptr->u.gmfn);
+}
+
+void grant_copy(struct domain *d, struct gnttab_copy *op)
+{
+    struct copy_side source = {.mfn = MFN_INVALID, .is_grant = op->flags & GNTCOPY_source_gref};
+    struct copy_side dest = {
+        .mfn = MFN_INVALID, .is_grant = op->flags & GNTCOPY_dest_gref, .is_target = true};
+    int rc = side_begin(d, &source, &op->source, op->len);
+
+    if (rc == GNTST_okay)
+        rc = side_begin(d, &dest, &op->dest, op->len);
+    if (rc == GNTST_okay)
+        memmove((char *)frame_to_virt(dest.mfn) + op->dest.offset,
+                (char *)frame_to_virt(source.mfn) + op->source.offset, op->len);
+    side_end(&dest);
+    side_end(&source);
+    op->status = rc;
+}

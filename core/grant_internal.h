@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grant tables: what the files core/grant*.c share.
+ *
+ * grant.c         the table of a domain: frames, growth, life
+ * grant_pin.c     using an entry: the protocol of flags with the granting guest
+ * grant_map.c     mappings of other domains' grants and the handles that name them
+ * grant_copy.c    copying between frames
+ * grant_table.c   operations on tables: sizes, versions, swapping
+ * grant_op.c      decoding of the hypercall, batches
+ * grant_dump.c    debug key
+ *
+ * A grant in use ("pinned") has an active entry: how many users read and write, which domain, which
+ * frame; and a reference on that frame. A mapping is one user, and the page-table entry it made
+ * owns a reference of its own. Locks: [g] the table's lock, [m] its maptrack lock; both
+ * LOCK_RANK_GRANT and never held together, nor two of one kind.
+ */
+#pragma once
+
+#include <kr/domain.h>
+#include <kr/grant.h>
+
+#include <xen/xen.h>
+
+#include <xen/grant_table.h>
+
+#define GRANT_V1_PER_FRAME     (PAGE_SIZE / sizeof(struct grant_entry_v1))
+#define GRANT_V2_PER_FRAME     (PAGE_SIZE / sizeof(union grant_entry_v2))
+#define GRANT_STATUS_PER_FRAME (PAGE_SIZE / sizeof(grant_status_t))
+#define GRANT_MAPPING_CHUNK    (PAGE_SIZE / sizeof(struct grant_mapping))
+
+/* A grant in use. */
+struct grant_active {
+    uint32_t mfn;
+    uint16_t user_id;        /* domain it is lent to */
+    uint16_t reads, writes;  /* users; all zero: the rest means nothing */
+    uint16_t offset, length; /* part of the page that was lent */
+};
+_Static_assert(sizeof(struct grant_active) == 16, "one per entry of a table");
+
+/* Something of another domain mapped: what a handle stands for. */
+struct grant_mapping {
+    uint16_t owner_id; /* the granting domain */
+    uint16_t flags;    /* GRANT_MAPPING_*, 0: free */
+    uint32_t ref;      /* free: next free handle */
+};
+
+#define GRANT_MAPPING_BUSY     BIT(0) /* being made or removed: not to be touched by others */
+#define GRANT_MAPPING_HOST     BIT(1)
+#define GRANT_MAPPING_DEVICE   BIT(2)
+#define GRANT_MAPPING_READONLY BIT(3)
+#define GRANT_MAPPING_PTE      BIT(4) /* made with contains_pte */
+#define GRANT_HANDLE_NONE      (~0U)
+
+struct grant_table {
+    struct spinlock lock;
+    uint8_t version;                    /* [g] 1 or 2 */
+    uint8_t version_max;                /* [I] */
+    bool is_dead;                       /* [g] the domain dies: no new use, the frames are gone */
+    uint32_t frame_max;                 /* [I] */
+    uint32_t frame_count, status_count; /* [g] */
+    uint32_t pinned_count;              /* [g] active entries in use */
+    void **frames;                      /* [g] shared frames, by hypervisor address */
+    grant_status_t **status;            /* [g] version 2 */
+    struct grant_active **active;       /* [g] per shared frame, on demand */
+
+    struct spinlock maptrack_lock;
+    uint32_t chunk_max;              /* [I] */
+    uint32_t chunk_count;            /* [m] */
+    uint32_t free_handle;            /* [m] first of the free list */
+    uint32_t mapping_count;          /* [m] handles in use */
+    uint32_t fini_next;              /* grant_domain_fini()'s place */
+    struct grant_mapping **mappings; /* [m] chunks */
+};
+
+/* ---- grant.c --------------------------------------------------------------------------------- */
+
+/* [g] Entries the guest may use now. */
+static inline uint32_t grant_entry_count(const struct grant_table *gt)
+{
+    return gt->frame_count * (gt->version == 1 ? GRANT_V1_PER_FRAME : GRANT_V2_PER_FRAME);
+}
+
+static inline uint32_t grant_status_needed(uint32_t frame_count)
+{
+    return DIV_ROUND_UP(frame_count * GRANT_V2_PER_FRAME, GRANT_STATUS_PER_FRAME);
+}
+
+/* [g] Entries by number, which must be below grant_entry_count(). */
+static inline struct grant_entry_v1 *grant_v1(struct grant_table *gt, uint32_t ref)
+{
+    return (struct grant_entry_v1 *)gt->frames[ref / GRANT_V1_PER_FRAME] + ref % GRANT_V1_PER_FRAME;
+}
+
+static inline union grant_entry_v2 *grant_v2(struct grant_table *gt, uint32_t ref)
+{
+    return (union grant_entry_v2 *)gt->frames[ref / GRANT_V2_PER_FRAME] + ref % GRANT_V2_PER_FRAME;
+}
+
+static inline grant_status_t *grant_v2_status(struct grant_table *gt, uint32_t ref)
+{
+    return gt->status[ref / GRANT_STATUS_PER_FRAME] + ref % GRANT_STATUS_PER_FRAME;
+}
+
+/* [g] The active entry, made if there is none: NULL without memory. `make` false: NULL if none. */
+struct grant_active *grant_active(struct domain *d, uint32_t ref, bool make);
+/* [g] At least this many shared frames, and the status frames they need. -EINVAL, -ENOMEM. */
+int grant_table_grow(struct domain *d, uint32_t frame_count) __must_check;
+int grant_status_grow(struct domain *d, uint32_t status_count) __must_check;
+
+/* ---- grant_pin.c ----------------------------------------------------------------------------- */
+
+struct grant_pin {
+    mfn_t mfn;
+    uint64_t gfn;            /* what the entry says now; the guest may have changed it since */
+    uint16_t offset, length; /* the part of the page that may be used */
+};
+
+/* One more user of a grant, who keeps the frame. GNTST_*. No lock held. */
+int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
+              struct grant_pin *out) __must_check;
+/* The opposite, as often. */
+void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
+
+/* ---- operations, on the caller's domain; GNTST_* into op->status -------------------------------
+ */
+
+/* grant_map.c */
+void grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op);
+/* An unmapping between its removal from the page table and the flush that completes it. */
+struct grant_unmap {
+    uint64_t host_addr, dev_bus_addr, new_addr;
+    uint32_t handle;
+    int16_t status;
+    struct grant_mapping mapping; /* as it was */
+    uint16_t removed;             /* GRANT_MAPPING_HOST, _DEVICE: what of it is gone */
+};
+void grant_unmap_begin(struct vcpu *v, struct grant_unmap *u);
+void grant_unmap_finish(struct vcpu *v, struct grant_unmap *u);
+
+/* grant_copy.c */
+void grant_copy(struct domain *d, struct gnttab_copy *op);
+
+/* grant_table.c: 0 or negative errno, for the hypercall; GNTST_* in the argument */
+int grant_op_setup_table(struct domain *d, uint64_t addr) __must_check;
+int grant_op_query_size(struct domain *d, uint64_t addr) __must_check;
+int grant_op_set_version(struct domain *d, uint64_t addr) __must_check;
+int grant_op_get_version(struct domain *d, uint64_t addr) __must_check;
+int grant_op_get_status_frames(struct domain *d, uint64_t addr) __must_check;
+void grant_swap(struct domain *d, struct gnttab_swap_grant_ref *op);
