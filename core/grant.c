@@ -175,7 +175,8 @@ static int grant_mappings_drop(struct domain *d)
         owner = domain_get(m->owner_id);
         ASSERT(owner != NULL);
         grant_unpin(owner, m->ref, m->flags & GRANT_MAPPING_READONLY);
-        domain_put(owner);
+        domain_put(owner); /* this one */
+        domain_put(owner); /* the mapping's */
         m->flags = 0;
         gt->mapping_count--;
         if (hypercall_should_yield())

@@ -38,7 +38,7 @@ struct grant_active {
 };
 _Static_assert(sizeof(struct grant_active) == 16, "one per entry of a table");
 
-/* Something of another domain mapped: what a handle stands for. */
+/* Something of another domain mapped, with a reference on that: what a handle stands for. */
 struct grant_mapping {
     uint16_t owner_id; /* the granting domain */
     uint16_t flags;    /* GRANT_MAPPING_*, 0: free */

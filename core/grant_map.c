@@ -177,8 +177,9 @@ void grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op)
         op->status = GNTST_no_space;
     } else {
         op->status = map_with_handle(v, owner, handle, op);
-        if (op->status != GNTST_okay)
-            mapping_set(v->domain, handle, &none);
+        if (op->status == GNTST_okay)
+            return; /* the mapping has the reference: while it exists its owner can be found */
+        mapping_set(v->domain, handle, &none);
     }
     domain_put(owner);
 }
@@ -251,7 +252,8 @@ void grant_unmap_finish(struct vcpu *v, struct grant_unmap *u)
 
         ASSERT(owner != NULL);
         grant_unpin(owner, mapping.ref, mapping.flags & GRANT_MAPPING_READONLY);
-        domain_put(owner);
+        domain_put(owner); /* this one */
+        domain_put(owner); /* the mapping's */
         mapping.flags = 0;
     }
     mapping_set(v->domain, u->handle, &mapping);

@@ -24,11 +24,8 @@ int grant_domain_init(struct domain *d, uint32_t frame_max, uint32_t maptrack_ma
  * Bounded: -ERESTART.
  */
 int grant_domain_fini(struct domain *d) __must_check;
-/*
- * The domain's last reference has gone: frees the table. Nobody has anything of it mapped any more,
- * as a mapped frame is memory of the domain and so holds on to its structure; until then
- * domain_get() must find it, dying or not.
- */
+/* The domain's last reference has gone: frees the table. A mapping holds a reference on the domain
+ * that granted it, so nobody has anything of this one mapped any more. */
 void grant_domain_free(struct domain *d);
 /* Frame `index` of the shared (or status) array for resource mapping, grown on demand;
  * -EINVAL over the limit or no such array, -ENOMEM. */
