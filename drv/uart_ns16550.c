@@ -201,16 +201,15 @@ static void uart_setup(struct uart *uart)
     const struct uart_config *config = &uart->config;
 
     uart_write(uart, IER, 0);
+    uart->causes = 0;
     if (config->baud) {
         unsigned divisor = config->base_baud / config->baud;
 
         uart_write(uart, LCR, config->line_control | LCR_DLAB);
         uart_write(uart, DLL, divisor & 0xff);
         uart_write(uart, DLM, divisor >> 8);
-        uart_write(uart, LCR, config->line_control);
-    } else {
-        uart_write(uart, LCR, uart_read(uart, LCR) & ~LCR_DLAB);
     }
+    uart_write(uart, LCR, config->line_control);
     uart_write(uart, FCR, FCR_ENABLE_CLEAR);
     uart_write(uart, MCR, MCR_ON);
     uart->fifo_bytes = (uart_read(uart, IIR) & IIR_FIFO) == IIR_FIFO ? FIFO_BYTES : 1;
