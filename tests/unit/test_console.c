@@ -10,10 +10,10 @@
 #include <kr/debugkey.h>
 #include <kr/option.h>
 #include <xen/xen.h>
+#include "fake/lock_fake.h"
 #include "fake/log.h"
 
-struct cpu fake_cpu;
-extern int fake_locks_held;
+static struct cpu cpu0;
 
 static char shown[200000];
 static size_t shown_length;
@@ -25,23 +25,28 @@ static const char *to_receive;
 
 /* ---- the world around it -------------------------------------------------------------------- */
 
+struct cpu *this_cpu(void)
+{
+    return &cpu0;
+}
+
 void cpu_raise_work(struct cpu *cpu, uint32_t work)
 {
-    assert_ptr_equal(cpu, &fake_cpu);
-    assert_int_equal(fake_locks_held, 0);
+    assert_ptr_equal(cpu, &cpu0);
+    assert_int_equal(fake_locks_held(), 0);
     work_raised |= work;
 }
 
 void event_raise_global_virq(unsigned virq)
 {
     assert_int_equal(virq, VIRQ_CONSOLE);
-    assert_int_equal(fake_locks_held, 0);
+    assert_int_equal(fake_locks_held(), 0);
     virqs_raised++;
 }
 
 void debugkey_handle(char key)
 {
-    assert_int_equal(fake_locks_held, 0);
+    assert_int_equal(fake_locks_held(), 0);
     keys[strlen(keys)] = key;
 }
 
@@ -119,7 +124,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    return fake_locks_held;
+    return fake_locks_held();
 }
 
 /* ---- tests ---------------------------------------------------------------------------------- */
@@ -398,7 +403,6 @@ static void test_panic_needs_no_lock(void **state)
     say("(XEN) the end\n");
     assert_string_equal(shown, "(XEN) the end\r\n");
     assert_int_equal(syncs, 1);
-    fake_locks_held = 0;
 }
 
 int main(void)
@@ -417,7 +421,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_switching, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_buffers_drop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_conswitch, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_panic_needs_no_lock, setup, teardown),
+        cmocka_unit_test_setup(test_panic_needs_no_lock, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
