@@ -20,7 +20,7 @@ CFLAGS   := -std=gnu11 -O2 -g -ffreestanding -fno-common -fPIE -fno-jump-tables 
 ARCHIVES := -llzma -lzstd -llz4 -lz
 
 include arch/$(ARCH)/build.mk
--include tools/tools.mk tests/tests.mk tests/guest/guest.mk
+-include tools/tools.mk tests/tests.mk
 
 SRCS := $(sort $(wildcard lib/*.c core/*.c core/control/*.c boot/*.c drv/*.c) $(ARCH_SRCS))
 OBJS := $(patsubst %,$(B)/obj/%.o,$(SRCS))

@@ -61,8 +61,7 @@ static void ring_put(const char *text, size_t length)
 
 static void show_raw(const char *text, size_t length)
 {
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open)
             device->write(device, text, length);
     }
@@ -165,8 +164,7 @@ static bool device_exists(const char *name, size_t length)
 {
     if (length == 4 && !strncmp(name, "none", 4))
         return true;
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (strlen(device->name) == length && !strncmp(device->name, name, length))
             return true;
     }
@@ -189,8 +187,8 @@ static void warn_unknown_devices(void)
 
 static void open_devices(void)
 {
-    for_each_device(device) device->is_open =
-        device_is_wanted(device->name) && device->open(device);
+    for_each_device (device)
+        device->is_open = device_is_wanted(device->name) && device->open(device);
 }
 
 void console_init(void)
@@ -217,8 +215,7 @@ uint32_t console_irq_lines(void)
 {
     uint32_t lines = 0;
 
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open && device->irq)
             lines |= BIT(device->irq);
     }
@@ -229,8 +226,7 @@ void console_irq_enable(unsigned irq)
 {
     unsigned long flags = console_lock();
 
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open && device->irq == irq && device->enable_irq)
             device->enable_irq(device);
     }
@@ -242,8 +238,7 @@ void console_interrupt(unsigned irq)
     unsigned long flags = console_lock();
     bool pending;
 
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open && device->service && (!irq || device->irq == irq))
             device->service(device);
     }
@@ -255,8 +250,7 @@ void console_interrupt(unsigned irq)
 
 bool console_owns_port(uint16_t port)
 {
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open && (uint16_t)(port - device->port_first) < device->port_count)
             return true;
     }
@@ -267,8 +261,7 @@ void console_start_dom0(void)
 {
     unsigned long flags = console_lock();
 
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open && device->release && device->release(device))
             device->is_open = false;
     }
@@ -280,8 +273,7 @@ void console_enter_panic(void)
 {
     is_panicking = true;
     console_init();
-    for_each_device(device)
-    {
+    for_each_device (device) {
         if (device->is_open && device->sync)
             device->sync(device);
     }

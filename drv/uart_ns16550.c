@@ -58,12 +58,15 @@ struct uart {
     bool is_stuck;  /* it never got ready: waiting again would be for nothing */
     uint8_t causes; /* what may interrupt: IER */
     uint32_t head, tail;
-    char queue[QUEUE_BYTES];
+    char *queue; /* QUEUE_BYTES, used as a ring */
 };
 
+static char queues[2][QUEUE_BYTES];
 static struct uart uarts[2] = {
-    {.config = {.base_baud = BASE_BAUD, .line_control = 0x03, .io_base = 0x3f8, .irq = 4}},
-    {.config = {.base_baud = BASE_BAUD, .line_control = 0x03, .io_base = 0x2f8, .irq = 3}},
+    {.config = {.base_baud = BASE_BAUD, .line_control = 0x03, .io_base = 0x3f8, .irq = 4},
+     .queue = queues[0]},
+    {.config = {.base_baud = BASE_BAUD, .line_control = 0x03, .io_base = 0x2f8, .irq = 3},
+     .queue = queues[1]},
 };
 
 /* ---- configuration -------------------------------------------------------------------------- */

@@ -43,6 +43,10 @@ SECTIONS
         rodata_end = .;
         *(.data .data.*)
         *(.got .got.*)
+        . = ALIGN(8);
+        __start_kr_console_devices = .;
+        KEEP(*(kr_console_devices))
+        __stop_kr_console_devices = .;
         . = ALIGN(4096);
         load_end = .;
     } :image
