@@ -12,7 +12,6 @@
 #include <kr/arch.h>
 #include <kr/heap.h>
 
-#include "fake/lock_fake.h"
 #include "fake/memory.h"
 
 #define FRAMES 0x2000UL /* 32 MiB */
@@ -37,7 +36,7 @@ static int stop(void **state)
 
 static int check_balance(void **state)
 {
-    assert_int_equal(fake_locks_held(), 0);
+    assert_int_equal(fake_locks_held, 0);
     assert_int_equal(heap_used_bytes(), 0);
     assert_true(alice.heap_bytes == 0);
     assert_int_equal(page_free_count() * PAGE_SIZE + heap_held_bytes(),
@@ -171,6 +170,28 @@ static void test_exhaustion(void **state)
     }
 }
 
+/* Each allocation of frames failed in turn: an object or NULL, nothing lost. */
+static void test_failing_frames(void **state)
+{
+    static const size_t sizes[] = {16, 100, 1000, 1984, 1985, 20000};
+
+    for (unsigned fail = 0; fail < 40; fail++) {
+        void *objects[60] = {0};
+        unsigned failures = 0;
+
+        memory_fake_fail_after(fail);
+        for (unsigned i = 0; i < ARRAY_SIZE(objects); i++) {
+            objects[i] = heap_zalloc_for(&alice, sizes[i % ARRAY_SIZE(sizes)]);
+            failures += objects[i] == NULL;
+        }
+        assert_in_range(failures, 0, 1);
+        for (unsigned i = 0; i < ARRAY_SIZE(objects); i++)
+            heap_free(objects[i]);
+        memory_fake_fail_after(~0U);
+        check_balance(state);
+    }
+}
+
 static void test_misuse(void **state)
 {
     char *object = heap_alloc(40);
@@ -194,6 +215,7 @@ int main(void)
         cmocka_unit_test_teardown(test_charge, check_balance),
         cmocka_unit_test_teardown(test_random, check_balance),
         cmocka_unit_test_teardown(test_exhaustion, check_balance),
+        cmocka_unit_test_teardown(test_failing_frames, check_balance),
         cmocka_unit_test(test_misuse),
     };
 

@@ -12,7 +12,6 @@
 #include <kr/arch.h>
 #include <kr/errno.h>
 
-#include "fake/lock_fake.h"
 #include "fake/memory.h"
 
 /* 4.25 GiB in two pieces with the PC's hole below 4 GiB and the one at 640 KiB. */
@@ -38,7 +37,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    assert_int_equal(fake_locks_held(), 0);
+    assert_int_equal(fake_locks_held, 0);
     memory_fake_stop();
     return 0;
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake/lock_fake.h"
 #include "fake/log.h"
 #include "fake/memory.h"
 
@@ -25,7 +24,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    assert_int_equal(fake_locks_held(), 0);
+    assert_int_equal(fake_locks_held, 0);
     memory_fake_stop();
     return 0;
 }

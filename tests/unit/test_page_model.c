@@ -14,7 +14,6 @@
 #include <kr/arch.h>
 #include <kr/errno.h>
 
-#include "fake/lock_fake.h"
 #include "fake/memory.h"
 
 /* Around the limits of 1 MiB and 16 MiB, with holes and odd edges; or with RAM from address 0. */
@@ -251,7 +250,7 @@ static void compare(void)
         if (model[mfn].refs > 0)
             assert_int_equal(page_of(mfn)->owner, model[mfn].owner);
     }
-    assert_int_equal(fake_locks_held(), 0);
+    assert_int_equal(fake_locks_held, 0);
     memory_fake_check();
 }
 

@@ -3,20 +3,12 @@
  * Locks for host programs with one thread: never wait, and check what real ones would hang on or
  * assert: taking twice, releasing what is not held, and the order of ranks.
  */
-#include <stdlib.h>
-
 #include <kr/lock.h>
 #include <kr/log.h>
 
-#include "lock_fake.h"
-
+/* Locks held now; a test may check that nothing is left held. */
+int fake_locks_held;
 static struct spinlock *held[16];
-static unsigned held_count;
-
-unsigned fake_locks_held(void)
-{
-    return held_count;
-}
 
 void spin_lock_init(struct spinlock *lock, enum lock_rank rank)
 {
@@ -25,12 +17,12 @@ void spin_lock_init(struct spinlock *lock, enum lock_rank rank)
 
 static void lock_take(struct spinlock *lock, bool nested)
 {
-    ASSERT(lock->rank != 0 && lock->next_ticket == lock->now_serving);
-    ASSERT(held_count < 16);
-    for (unsigned i = 0; i < held_count; i++)
+    ASSERT(lock->rank != 0 && !spin_is_locked(lock));
+    ASSERT(fake_locks_held < (int)ARRAY_SIZE(held));
+    for (int i = 0; i < fake_locks_held; i++)
         ASSERT(held[i]->rank < lock->rank || (nested && held[i]->rank == lock->rank));
     lock->next_ticket++;
-    held[held_count++] = lock;
+    held[fake_locks_held++] = lock;
 }
 
 void spin_lock(struct spinlock *lock)
@@ -45,12 +37,12 @@ void spin_lock_nested(struct spinlock *lock)
 
 void spin_unlock(struct spinlock *lock)
 {
-    unsigned i = 0;
+    int i = 0;
 
-    while (i < held_count && held[i] != lock)
+    while (i < fake_locks_held && held[i] != lock)
         i++;
-    ASSERT(i < held_count);
-    for (held_count--; i < held_count; i++)
+    ASSERT(i < fake_locks_held);
+    for (fake_locks_held--; i < fake_locks_held; i++)
         held[i] = held[i + 1];
     lock->now_serving++;
 }
@@ -78,4 +70,10 @@ void spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags)
 bool spin_is_locked(struct spinlock *lock)
 {
     return lock->next_ticket != lock->now_serving;
+}
+
+void spin_lock_break(struct spinlock *lock)
+{
+    if (spin_is_locked(lock))
+        spin_unlock(lock);
 }

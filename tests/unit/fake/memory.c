@@ -12,7 +12,12 @@
 #include <kr/log.h>
 
 #include "memory.h"
+
+#define page_alloc       page_alloc_real
+#define page_alloc_below page_alloc_below_real
 #include "../../../core/page_buddy.c"
+#undef page_alloc
+#undef page_alloc_below
 
 static mfn_t arena_end;
 static char *arena;
@@ -44,6 +49,7 @@ void memory_fake_start(mfn_t end)
     memset(page_section_bitmap, 0, sizeof(page_section_bitmap));
     memset(accounts, 0, sizeof(accounts));
     memory_fake_syncs = 0;
+    memory_fake_fail_after(~0U);
     memset(zones, 0, sizeof(zones));
     zone_mask = 0;
     free_count = total_count = 0;
@@ -83,6 +89,30 @@ void arch_tlb_sync(uint32_t epoch)
 {
     memory_fake_syncs++;
     memory_fake_sync_epoch = epoch;
+}
+
+/* ---- failing allocations ----------------------------------------------------------------------
+ */
+
+static unsigned allocations_left = ~0U;
+
+void memory_fake_fail_after(unsigned count)
+{
+    allocations_left = count;
+}
+
+mfn_t page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags)
+{
+    if (allocations_left-- == 0)
+        return MFN_INVALID;
+    return page_alloc_below_real(order, max_addr_bits, flags);
+}
+
+mfn_t page_alloc(unsigned order, unsigned flags)
+{
+    if (allocations_left-- == 0)
+        return MFN_INVALID;
+    return page_alloc_real(order, flags);
 }
 
 /* ---- the checker ------------------------------------------------------------------------------

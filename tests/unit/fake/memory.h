@@ -20,6 +20,12 @@ void memory_fake_domain(struct domain_memory *m);
  */
 void memory_fake_check(void);
 
+/* Of tests/unit/fake/lock.c, for convenience: 0 when everything taken was released. */
+extern int fake_locks_held;
+
+/* The call after the next `count` allocations of frames fails, once; ~0u: none does. */
+void memory_fake_fail_after(unsigned count);
+
 /* Calls of arch_tlb_sync() and the last epoch asked for. */
 extern unsigned memory_fake_syncs;
 extern uint32_t memory_fake_sync_epoch;

@@ -1,26 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The port's types for host programs: nothing to embed, frames live in an arena that the test owns
- * (tests/unit/fake/arch.c), one CPU unless the test says otherwise.
+ * The port's part of the contract as the unit tests see it: structures without content, one CPU
+ * that the test may define (`struct cpu fake_cpu`), interrupts that are never on.
  */
 #pragma once
 
 #include <kr/types.h>
 
+struct cpu;
+extern struct cpu fake_cpu;
+
 struct arch_cpu {
-    int unused;
+    uint64_t nothing;
 };
 struct arch_vcpu {
-    int unused;
+    uint64_t nothing;
 };
 struct arch_domain {
-    int unused;
+    uint64_t nothing;
+};
+struct arch_irq {
+    uint64_t nothing;
 };
 
-struct cpu *this_cpu(void);
-
-void *frame_to_virt(mfn_t mfn);
-mfn_t virt_to_frame(const void *virt);
+static inline struct cpu *this_cpu(void)
+{
+    return &fake_cpu;
+}
 
 static inline unsigned long arch_irq_save(void)
 {
@@ -34,3 +40,8 @@ static inline void arch_irq_restore(unsigned long flags)
 static inline void arch_cpu_relax(void)
 {
 }
+
+/* A test that needs frames defines these two as functions of its own arena, or links
+ * tests/unit/fake/memory.c. */
+void *frame_to_virt(mfn_t mfn);
+mfn_t virt_to_frame(const void *p);
