@@ -173,6 +173,16 @@ void page_free_range_boot(mfn_t first, uint64_t count)
 /* ---- allocating -------------------------------------------------------------------------------
  */
 
+/* The zones that lie below 2^bits, as a mask. */
+static uint32_t zones_below(unsigned bits)
+{
+    if (bits < ZONE_BITS_MIN)
+        return 0;
+    if (bits > ZONE_BITS_MAX)
+        bits = ZONE_BITS_MAX;
+    return (2U << (bits - ZONE_BITS_MIN)) - 1;
+}
+
 /* The smallest free block that is large enough, in the highest of the permitted zones. */
 static struct page *block_find(unsigned order, uint32_t permitted_zones)
 {
@@ -213,12 +223,11 @@ mfn_t page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags)
     bool known_zero;
     mfn_t mfn;
 
-    if (order > PAGE_ORDER_MAX || max_addr_bits < ZONE_BITS_MIN)
+    if (order > PAGE_ORDER_MAX)
         return MFN_INVALID;
 
-    uint32_t permitted = (uint32_t)(BIT(MIN(max_addr_bits, ZONE_BITS_MAX) - ZONE_BITS_MIN + 1) - 1);
     unsigned long irq = spin_lock_irqsave(&buddy_lock);
-    struct page *p = block_find(order, permitted);
+    struct page *p = block_find(order, zones_below(max_addr_bits));
     if (p != NULL)
         mfn = block_take(p, order, &known_zero);
     spin_unlock_irqrestore(&buddy_lock, irq);
