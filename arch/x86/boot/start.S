@@ -54,7 +54,7 @@ start_pvh:
     mov $PVH_MAGIC, %ebp
 
 start_common:
-    mov $PHYS(boot_stack + CPU_STACK_SIZE), %esp
+    mov $PHYS(boot_stack + BOOT_STACK_SIZE), %esp
     mov %ebx, %esi
 
     /* A CPU without long mode cannot run us. */
@@ -136,7 +136,7 @@ start_high:
     xor %eax, %eax
     mov %eax, %fs
     mov %eax, %gs
-    lea boot_stack + CPU_STACK_SIZE(%rip), %rsp
+    lea boot_stack + BOOT_STACK_SIZE(%rip), %rsp
     mov %ebp, %edi
     mov %esi, %esi
     xor %ebp, %ebp
@@ -170,6 +170,6 @@ hv_l4:          .skip 4096
 boot_l3_direct: .skip 4096
 boot_l3_image:  .skip 4096
 boot_l2:        .skip 4 * 4096
-    .align CPU_STACK_SIZE
-boot_stack:     .skip CPU_STACK_SIZE
+    .align 4096
+boot_stack:     .skip BOOT_STACK_SIZE
     .section .note.GNU-stack, "", @progbits

@@ -40,6 +40,7 @@
 #define L4_SLOT_HV_FIRST  256
 #define L4_SLOT_HV_LAST   271
 
+#define BOOT_STACK_SIZE 65536 /* the boot CPU's: kernel unpacking needs more than guests' calls */
 #define CPU_STACK_SIZE 16384
 #define IST_STACK_SIZE 4096
 
