@@ -166,7 +166,7 @@ static void list_remove(struct domain_memory *m, struct page *p)
 /* Publishes an HV frame to an owner; the count comes last, page_get() starts from it. */
 static void page_publish(struct page *p, uint16_t owner, enum page_state state)
 {
-    p->owner = owner;
+    __atomic_store_n(&p->owner, owner, __ATOMIC_RELAXED);
     p->flush_epoch = 0;
     atomic_store_explicit(&p->type, 0, memory_order_relaxed);
     page_state_set(p, state);
@@ -194,9 +194,11 @@ int page_assign(struct domain_memory *m, mfn_t mfn, unsigned order)
     return rc;
 }
 
+/* m->lock held: frames come to this owner and leave it only under it. Others may change hands now.
+ */
 static bool page_is_owned(const struct domain_memory *m, const struct page *p)
 {
-    return page_state(p) == PAGE_GUEST && p->owner == m->owner;
+    return page_state(p) == PAGE_GUEST && __atomic_load_n(&p->owner, __ATOMIC_RELAXED) == m->owner;
 }
 
 int page_release(struct domain_memory *m, struct page *p)

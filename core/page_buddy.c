@@ -89,7 +89,9 @@ static struct page *block_buddy(mfn_t mfn, unsigned order)
         return NULL;
 
     struct page *p = page_of(buddy);
-    return p->state == PAGE_FREE && (p->order & ~PAGE_KNOWN_ZERO) == (order | PAGE_HEAD) ? p : NULL;
+    return page_state(p) == PAGE_FREE && (p->order & ~PAGE_KNOWN_ZERO) == (order | PAGE_HEAD)
+               ? p
+               : NULL;
 }
 
 /* Inserts a block of FREE frames, joined with its free neighbours. */

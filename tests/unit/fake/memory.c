@@ -94,7 +94,7 @@ void arch_tlb_sync(uint32_t epoch)
 /* ---- failing allocations ----------------------------------------------------------------------
  */
 
-static unsigned allocations_left = ~0U;
+static _Atomic unsigned allocations_left = ~0U;
 
 void memory_fake_fail_after(unsigned count)
 {
