@@ -10,10 +10,10 @@
 #include <kr/debugkey.h>
 #include <kr/option.h>
 #include <xen/xen.h>
-#include "fake/lock_fake.h"
 #include "fake/log.h"
 
-static struct cpu cpu0;
+struct cpu fake_cpu;
+extern int fake_locks_held;
 
 static char shown[200000];
 static size_t shown_length;
@@ -25,28 +25,23 @@ static const char *to_receive;
 
 /* ---- the world around it -------------------------------------------------------------------- */
 
-struct cpu *this_cpu(void)
-{
-    return &cpu0;
-}
-
 void cpu_raise_work(struct cpu *cpu, uint32_t work)
 {
-    assert_ptr_equal(cpu, &cpu0);
-    assert_int_equal(fake_locks_held(), 0);
+    assert_ptr_equal(cpu, &fake_cpu);
+    assert_int_equal(fake_locks_held, 0);
     work_raised |= work;
 }
 
 void event_raise_global_virq(unsigned virq)
 {
     assert_int_equal(virq, VIRQ_CONSOLE);
-    assert_int_equal(fake_locks_held(), 0);
+    assert_int_equal(fake_locks_held, 0);
     virqs_raised++;
 }
 
 void debugkey_handle(char key)
 {
-    assert_int_equal(fake_locks_held(), 0);
+    assert_int_equal(fake_locks_held, 0);
     keys[strlen(keys)] = key;
 }
 
@@ -124,7 +119,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    return fake_locks_held();
+    return fake_locks_held;
 }
 
 /* ---- tests ---------------------------------------------------------------------------------- */
