@@ -18,7 +18,7 @@ OPTION_BOOL("noreboot", noreboot, "halt instead of rebooting after a crash");
 
 static _Atomic unsigned panic_cpu = NO_CPU;
 
-static void __noreturn finish(void)
+void machine_restart_after_crash(void)
 {
     uint64_t start_ns;
 
@@ -48,7 +48,7 @@ static void claim_panic(const char *reason)
     while (nobody != self)
         arch_cpu_relax();
     log_always("Panic inside the panic: %s", reason);
-    finish();
+    machine_restart_after_crash();
 }
 
 void panic(const char *fmt, ...)
@@ -66,7 +66,7 @@ void panic(const char *fmt, ...)
     log_always("Panic on CPU %u: %s", this_cpu()->id, reason);
     arch_crash_dump();
     log_always("****************************************");
-    finish();
+    machine_restart_after_crash();
 }
 
 void boot_refuse(const char *fmt, ...)

@@ -30,6 +30,9 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
  */
 void boot_refuse(const char *fmt, ...) __printf(1, 2) __noreturn;
 
+/* The end of every crash, ours or dom0's: reboots in five seconds, or halts with `noreboot`. */
+void machine_restart_after_crash(void) __noreturn;
+
 void assert_fail(const char *expr, const char *file, int line, const char *func) __noreturn;
 /* Our own invariants only, never a guest's input. Always compiled in. */
 #define ASSERT(e) (likely(e) ? (void)0 : assert_fail(#e, __FILE__, __LINE__, __func__))
