@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <x86/cpuid.h>
 #include <x86/emulate.h>
 #include <x86/operand.h>
 
@@ -56,9 +57,6 @@ int pv_emul_read_dr(struct vcpu *v, unsigned dr, uint64_t *value) __must_check;
 int pv_emul_write_dr(struct vcpu *v, unsigned dr, uint64_t value) __must_check;
 int pv_emul_xsetbv(struct vcpu *v, uint32_t index, uint64_t value) __must_check;
 /* `forced`: asked by the forced-emulation prefix, the kernel's view (see cpuid_pv_guest()). */
-struct cpuid_regs {
-    uint32_t a, b, c, d;
-};
 int pv_emul_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, bool forced,
                   struct cpuid_regs *out) __must_check;
 int pv_emul_rdtsc(struct vcpu *v, uint64_t *value) __must_check;
