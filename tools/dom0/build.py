@@ -106,14 +106,16 @@ def add_modules(archive, release, modules):
         closure[name] = needs
         queue += needs
 
-    def chain(name):
-        out = []
+    def load_order(name, order):
         for need in closure[name]:
-            out += [n for n in [need, *chain(need)] if n not in out]
-        return out
+            if need not in order:
+                load_order(need, order)
+                order.append(need)
+        return order
 
     place = {name: "kernel/" + os.path.basename(modules[name][0]) for name in closure}
-    lines = ["%s: %s\n" % (place[n], " ".join(place[d] for d in chain(n))) for n in sorted(closure)]
+    # modprobe loads what a line names from its end
+    lines = ["%s: %s\n" % (place[n], " ".join(place[d] for d in reversed(load_order(n, [])))) for n in sorted(closure)]
     for name in closure:
         archive.file(folder + place[name], modules[name][1])
     archive.file(folder + "modules.dep", "".join(lines).encode())

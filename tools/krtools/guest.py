@@ -35,7 +35,7 @@ class Guest:
         self.output = bytearray()  # everything the serial line said
         self.seen = 0              # how far expect() has matched
         self.on_output = on_output
-        self._monitor = None
+        self._monitor = self._reason = None
         if monitor:
             options.extra = options.extra + ["-qmp", "unix:monitor,server=on,wait=off"]
         try:
@@ -123,10 +123,24 @@ class Guest:
         self._monitor.sendall(json.dumps(request).encode() + b"\n")
         while True:
             answer = json.loads(self._lines.readline())
+            self._event(answer)
             if "error" in answer:
                 raise Ended("monitor: %s" % answer["error"].get("desc"))
             if "return" in answer:
                 return answer["return"]
+
+    def end_reason(self, timeout_s):
+        """Waits for QEMU's end; its word for why: guest-shutdown, guest-reset ... None if it runs on."""
+        self.monitor("query-status")  # events come from here on
+        if self.drain(timeout_s) is None:
+            return None
+        for line in self._lines:
+            self._event(json.loads(line))
+        return self._reason
+
+    def _event(self, answer):
+        if answer.get("event") == "SHUTDOWN":
+            self._reason = answer["data"]["reason"]
 
     def hmp(self, line):
         return self.monitor("human-monitor-command", **{"command-line": line})

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""A small runner for tests that boot a machine: few boots, many checks on each.
+
+A test file defines subclasses of Scenario. A scenario is one boot of the Debian dom0: SCRIPT names
+shell commands that run in dom0 one after the other, check_* methods look at what they said. Each
+check_* method is one test. Scenarios that do not boot to a command override run().
+"""
+import os
+import re
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from krtools import machine  # noqa: E402
+from krtools.guest import Ended, Guest, Timeout, plain  # noqa: E402,F401
+
+BOOT_S = 120
+POWER_OFF_S = 20
+
+
+class Failure(Exception):
+    """A check found something else than it wants."""
+
+
+class Skip(Exception):
+    """A check has no meaning with this hypervisor."""
+
+
+class Said:
+    """What one command of a script printed, and its status."""
+
+    def __init__(self, text, status):
+        self.text, self.status = text, status
+
+    def lines(self):
+        return [line for line in self.text.split("\n") if line.strip()]
+
+    def rows(self):
+        """The words of every line."""
+        return [line.split() for line in self.lines()]
+
+    def fields(self):
+        """"name : value" lines as a dictionary."""
+        return dict(re.findall(r"^(\S+)\s*: ?(.*?) *$", self.text, re.M))
+
+    def find(self, pattern):
+        match = re.search(pattern, self.text, re.M)
+        if not match:
+            raise Failure("no %r in:\n%s" % (pattern, excerpt(self.text)))
+        return match
+
+
+def excerpt(text, lines=12):
+    kept = text.rstrip("\n").split("\n")
+    more = ["..."] if len(kept) > lines else []
+    return "\n".join("        " + line for line in kept[:lines] + more)
+
+
+def equal(found, wanted, what="value"):
+    if found != wanted:
+        raise Failure("%s is %r, wanted %r" % (what, found, wanted))
+
+
+def between(found, low, high, what="value"):
+    if not low <= found <= high:
+        raise Failure("%s is %s, wanted %s to %s" % (what, found, low, high))
+
+
+def true(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+class Context:
+    """What all scenarios share: the hypervisor under test and a folder for files."""
+
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.krypton = machine.is_krypton(machine.read_image(args.kernel))
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+class Scenario:
+    TITLE = ""
+    SCRIPT = {}
+    KRYPTON_ONLY = False
+    MEM, CPUS, MACHINE, CPU = 3072, 1, "pc", "max"
+    XEN_ARGS = DOM0_ARGS = ""
+    DISKS, NETS = (), ()
+    QEMU_ARGS = ()
+    TIMEOUT_S = 180
+    ENDS = "guest-shutdown"  # how the machine is to end, in QEMU's words
+
+    def __init__(self, context):
+        self.context = context
+        self.said = {}
+        self.console = ""
+        self.reason = None  # why QEMU says the machine ended
+
+    # What a scenario may override
+
+    def prepare(self):
+        """Makes files before the boot."""
+
+    def options(self):
+        args = self.context.args
+        cpu = self.CPU
+        if not self.context.krypton and "max" in cpu:
+            cpu += ",-smap"  # Debian's Xen does not boot with QEMU 7.2's SMAP
+        return machine.Options(
+            kernel=args.kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, qemu=args.qemu,
+            machine=self.MACHINE, cpu=cpu, cpus=self.CPUS, mem=self.MEM, disks=list(self.DISKS),
+            nets=list(self.NETS), xen_args=self.XEN_ARGS, dom0_args=self.DOM0_ARGS,
+            extra=list(self.QEMU_ARGS), files={"command": script_of(self.SCRIPT)})
+
+    def run(self):
+        with Guest(self.options(), monitor=True) as guest:
+            try:
+                self.drive(guest)
+                self.reason = guest.end_reason(POWER_OFF_S)
+            finally:
+                self.keep(guest)
+
+    def drive(self, guest):
+        guest.marker("begin", BOOT_S)
+        start = guest.seen
+        guest.marker(r"end \d+", self.TIMEOUT_S)
+        self.said = parse_script(guest.text(start, guest.seen))
+
+    # Services
+
+    def keep(self, guest):
+        self.console = guest.text()
+        with open(self.context.path(self.name() + ".log"), "w") as file:
+            file.write(self.console)
+
+    @classmethod
+    def name(cls):
+        return cls.TITLE or cls.__name__.lower()
+
+    @classmethod
+    def checks(cls):
+        """Names of the check methods, in the order they were written, parents' first."""
+        names = []
+        for base in reversed(cls.__mro__):
+            names += [name for name in vars(base) if name.startswith("check_") and name not in names]
+        return [name for name in names if getattr(cls, name)]
+
+
+def script_of(commands):
+    out = []
+    for name, command in commands.items():
+        out.append("echo '@@ %s'\n(\n%s\n)\necho \"\n@@= $?\"\n" % (name, command.strip("\n")))
+    return "".join(out)
+
+
+def parse_script(text):
+    parts = re.findall(r"^@@ (.+)\n((?:.*\n)*?)@@= (\d+)$", text, re.M)
+    return {name: Said(body[:-1] if body.endswith("\n") else body, int(status))
+            for name, body, status in parts}
+
+
+class Runner:
+    def __init__(self, context, only):
+        self.context, self.only = context, only
+        self.passed = self.failed = self.skipped = 0
+
+    def selected(self, scenario, check):
+        full = "%s/%s" % (scenario.name(), check[len("check_"):])
+        return not self.only or any(word in full for word in self.only)
+
+    def run(self, scenarios):
+        for kind in scenarios:
+            checks = [name for name in kind.checks() if self.selected(kind, name)]
+            if checks:
+                self.run_scenario(kind, checks)
+        print("%d passed, %d failed%s" % (self.passed, self.failed,
+                                          ", %d skipped" % self.skipped if self.skipped else ""))
+        return 1 if self.failed else 0
+
+    def run_scenario(self, kind, checks):
+        scenario, start, problem = kind(self.context), time.monotonic(), None
+        if kind.KRYPTON_ONLY and not self.context.krypton:
+            for name in checks:
+                self.report("skip", kind, name, "for Krypton only")
+            return
+        try:
+            scenario.prepare()
+            scenario.run()
+        except (Ended, Timeout, Failure, machine.Error, OSError) as error:
+            problem = str(error) or type(error).__name__
+        except Exception:  # a fault of the test itself: report it like any other
+            problem = traceback.format_exc()
+        print("-- %s: %.0f s" % (kind.name(), time.monotonic() - start), flush=True)
+        if problem:
+            print("   did not run: %s\n%s" % (problem, excerpt("\n".join(
+                scenario.console.rstrip().split("\n")[-12:]))))
+        for name in checks:
+            self.run_check(scenario, name, problem)
+
+    def run_check(self, scenario, name, problem):
+        if problem:
+            return self.report("FAIL", scenario, name, "the scenario did not run")
+        try:
+            getattr(scenario, name)()
+        except Skip as reason:
+            return self.report("skip", scenario, name, str(reason))
+        except Failure as error:
+            return self.report("FAIL", scenario, name, str(error))
+        except KeyError as error:
+            return self.report("FAIL", scenario, name, "nothing was said for %s" % error)
+        except Exception:
+            return self.report("FAIL", scenario, name, traceback.format_exc())
+        return self.report("ok", scenario, name)
+
+    def report(self, result, scenario, check, text=""):
+        self.passed += result == "ok"
+        self.failed += result == "FAIL"
+        self.skipped += result == "skip"
+        print("%-4s %s/%s%s" % (result, scenario.name(), check[len("check_"):],
+                                ": " + text if text else ""), flush=True)

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""System tests: the Debian dom0 on the hypervisor in QEMU. Ends with `N passed, N failed`."""
+import argparse
+import importlib
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from harness import Context, Runner, Scenario, machine  # noqa: E402
+
+# In the order they run.
+FILES = ["dom0_pc", "dom0_q35", "cpus", "console", "options", "payloads", "bad_input", "iso",
+         "build_twice"]
+
+
+def scenarios():
+    found = []
+    for name in FILES:
+        module = importlib.import_module(name)
+        found += [thing for thing in vars(module).values()
+                  if isinstance(thing, type) and issubclass(thing, Scenario)
+                  and thing.__module__ == name and thing.checks()]
+    return found
+
+
+def main():
+    defaults = machine.Options()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", default=defaults.kernel, help="the hypervisor; Debian's Xen too")
+    parser.add_argument("--dom0-kernel", default=defaults.dom0_kernel)
+    parser.add_argument("--initrd", default=defaults.initrd)
+    parser.add_argument("--qemu", default=defaults.qemu)
+    parser.add_argument("--folder", default="build/system", help="for logs and disks")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("only", nargs="*", help="run the checks whose names contain a word")
+    args = parser.parse_args()
+    if args.list:
+        for kind in scenarios():
+            for check in kind.checks():
+                print("%s/%s" % (kind.name(), check[len("check_"):]))
+        return 0
+    os.makedirs(args.folder, exist_ok=True)
+    return Runner(Context(args, os.path.abspath(args.folder)), args.only).run(scenarios())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,4 @@
+# System tests: `make test-system`, ONLY="word ..." for some, KERNEL= for another hypervisor.
+.PHONY: test-system
+test-system: $(KERNEL) $(B)/dom0/stamp ## Debian's dom0 on the hypervisor in QEMU (ONLY="clients storage")
+	$(Q)python3 tests/system/run.py --kernel '$(KERNEL)' $(ONLY)
