@@ -10,7 +10,7 @@ volatile unsigned event_order_count;
 
 static event_handler_fn *handlers[EVENT_PORTS];
 
-static void event_deliver(evtchn_port_t port)
+void event_deliver(evtchn_port_t port)
 {
     if (port >= EVENT_PORTS)
         return;
@@ -50,7 +50,10 @@ static void event_upcall(struct trap_frame *frame)
     upcall_count++;
     do {
         info->evtchn_upcall_pending = 0;
-        collect_two_level();
+        if (event_fifo_in_use())
+            event_fifo_collect();
+        else
+            collect_two_level();
     } while (__atomic_load_n(&info->evtchn_upcall_pending, __ATOMIC_SEQ_CST));
 }
 
@@ -163,4 +166,21 @@ bool event_wait(evtchn_port_t port, unsigned count, uint64_t timeout_ns)
         __builtin_ia32_pause();
     }
     return true;
+}
+
+long event_status(evtchn_port_t port, struct evtchn_status *status)
+{
+    *status = (struct evtchn_status){.dom = DOMID_SELF, .port = port};
+    return event_channel_op(EVTCHNOP_status, status);
+}
+
+void event_pair(evtchn_port_t *a, evtchn_port_t *b)
+{
+    long first = event_alloc_unbound(DOMID_SELF, DOMID_SELF), second;
+
+    REQUIRE(first > 0);
+    second = event_bind_interdomain(DOMID_SELF, first);
+    REQUIRE(second > 0);
+    *a = first;
+    *b = second;
 }

@@ -40,3 +40,18 @@ long event_alloc_unbound(domid_t dom, domid_t remote);
 long event_bind_interdomain(domid_t remote, evtchn_port_t port);
 /* Waits until event_counts[port] reaches count; false after timeout. Events must be enabled. */
 bool event_wait(evtchn_port_t port, unsigned count, uint64_t timeout_ns);
+/* EVTCHNOP_status of a port of our own: the result; *status is what it is (EVTCHNSTAT_*). */
+long event_status(evtchn_port_t port, struct evtchn_status *status);
+/* A connected pair of ports of our own. Ends the test when refused. */
+void event_pair(evtchn_port_t *a, evtchn_port_t *b);
+
+/*
+ * FIFO layout (EVTCHNOP_init_control): event_fifo_start() switches vCPU 0 over and gives the first
+ * array page; the upcall then follows the queues and event_fifo_word() has a port's bits.
+ */
+bool event_fifo_in_use(void);
+void event_fifo_collect(void);
+void event_deliver(evtchn_port_t port);
+long event_fifo_start(void);
+long event_fifo_expand(void);
+uint32_t *event_fifo_word(evtchn_port_t port);
