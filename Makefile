@@ -39,6 +39,7 @@ $(B)/obj/%.S.o: %.S
 $(B)/krypton.gz: $(B)/krypton
 	$(Q)objcopy --strip-debug $< $@.elf && gzip -9nc $@.elf > $@ && rm $@.elf
 
+include arch/$(ARCH)/link.mk
 -include $(OBJS:.o=.d)
 
 help: ## this list

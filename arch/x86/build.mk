@@ -10,6 +10,6 @@ $(B)/gen/asm_offsets.h: arch/x86/asm_offsets.c
 
 $(filter %.S.o,$(patsubst %,$(B)/obj/%.o,$(ARCH_SRCS))): $(B)/gen/asm_offsets.h
 
-$(LDS): arch/x86/boot/krypton.lds.S arch/x86/include/x86/layout.h
+$(LDS): arch/x86/boot/krypton.lds.in arch/x86/include/x86/layout.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c -D__ASSEMBLY__ $(INCLUDES) -o $@ $<

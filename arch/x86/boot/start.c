@@ -4,6 +4,7 @@
 #include <kr/boot_info.h>
 #include <kr/console.h>
 #include <kr/cpu.h>
+#include <kr/errno.h>
 #include <kr/heap.h>
 #include <kr/log.h>
 #include <kr/multiboot.h>
@@ -11,7 +12,7 @@
 #include <kr/page.h>
 #include <kr/time.h>
 #include <kr/vga_text.h>
-#include <kr_build.h>
+
 #include <x86/cpu.h>
 #include <x86/desc.h>
 #include <x86/dom0.h>
@@ -21,6 +22,7 @@
 #include <x86/lapic.h>
 #include <x86/machine.h>
 #include <x86/map.h>
+#include <x86/memmap.h>
 #include <x86/pci.h>
 #include <x86/time.h>
 #include <x86/traps.h>
@@ -60,8 +62,8 @@ static int parse_loader(uint32_t magic, uint32_t info_phys, struct boot_error *w
     static const struct phys_window window = {window_map};
 
     switch (magic) {
-    case MULTIBOOT1_LOADER_MAGIC: return boot_parse_multiboot1(&boot_info, &window, info_phys, why);
-    case MULTIBOOT2_LOADER_MAGIC: return boot_parse_multiboot2(&boot_info, &window, info_phys, why);
+    case MB1_LOADER_MAGIC: return boot_parse_multiboot1(&boot_info, &window, info_phys, why);
+    case MB2_LOADER_MAGIC: return boot_parse_multiboot2(&boot_info, &window, info_phys, why);
     case PVH_MAGIC: return boot_parse_pvh(&boot_info, &window, info_phys, why);
     default: return boot_fail(why, -1, "started by an unknown boot loader (magic %#x)", magic);
     }
@@ -74,7 +76,7 @@ static void console_start(void)
     option_parse_line(boot_info.cmdline);
     vga_text_set_memory(has_text ? phys_to_virt(VGA_TEXT_PHYS) : NULL);
     console_init();
-    log_info("Krypton %s (%s)", KR_BUILD_VERSION, KR_BUILD_COMMIT);
+
     log_info("Command line: %s", boot_info.cmdline);
     if (boot_info.cmdline_cut)
         log_warning("A command line was too long and has been cut");
@@ -115,6 +117,7 @@ static void acpi_init(void)
     if (err)
         boot_refuse(err == -ENOENT ? "this machine has no ACPI tables" : "the machine's ACPI tables are broken");
     machine_set_acpi(&acpi_info.fadt);
+    memmap_init(&boot_info, &acpi_info);
 }
 
 static void interrupts_init(void)

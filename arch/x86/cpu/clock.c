@@ -161,7 +161,7 @@ void arch_timer_program(uint64_t deadline_ns)
     if (apic_hz)
         lapic_timer_start(MIN(wait_ns * apic_hz / NS_PER_SEC + 1, (uint64_t)UINT32_MAX));
     else
-        wrmsr(MSR_TSC_DEADLINE, rdtsc() + (unsigned __int128)wait_ns * tsc_hz / NS_PER_SEC + 1);
+        wrmsr(MSR_TSC_DEADLINE, rdtsc() + wait_ns * tsc_khz / 1000000 + 1);
 }
 
 static void record_fill(struct vcpu_time_info *t)

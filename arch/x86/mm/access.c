@@ -7,11 +7,10 @@
 #include <x86/tlb.h>
 #include <x86/traps.h>
 
-/* The kernel's addresses are only mapped by the kernel root; a copy for a vCPU in user mode (its
- * runstate area at a switch) borrows it. */
-static int copy_in_kernel_root(void *dst, const void *src, size_t size_bytes)
+/* The kernel's addresses are only mapped by the kernel root: a copy for a vCPU in user mode borrows
+ * it. `v` is the vCPU whose state this CPU holds. */
+static int copy_in_kernel_root(struct vcpu *v, void *dst, const void *src, size_t size_bytes)
 {
-    struct vcpu *v = current_vcpu();
     int err;
 
     if (v->arch.in_kernel)
@@ -24,14 +23,20 @@ static int copy_in_kernel_root(void *dst, const void *src, size_t size_bytes)
 
 int arch_guest_read(void *dst, uint64_t guest_addr, size_t size_bytes)
 {
-    if (!current_vcpu() || !pv_range_is_allowed(guest_addr, size_bytes))
+    if (!pv_range_is_allowed(guest_addr, size_bytes))
         return -EFAULT;
-    return copy_in_kernel_root(dst, (const void *)guest_addr, size_bytes);
+    return copy_in_kernel_root(current_vcpu(), dst, (const void *)guest_addr, size_bytes);
 }
 
 int arch_guest_write(uint64_t guest_addr, const void *src, size_t size_bytes)
 {
-    if (!current_vcpu() || !pv_range_is_allowed(guest_addr, size_bytes))
+    if (!pv_range_is_allowed(guest_addr, size_bytes))
         return -EFAULT;
-    return copy_in_kernel_root((void *)guest_addr, src, size_bytes);
+    return copy_in_kernel_root(current_vcpu(), (void *)guest_addr, src, size_bytes);
+}
+
+void arch_vcpu_write_guest(struct vcpu *v, uint64_t guest_addr, const void *src, size_t size_bytes)
+{
+    if (v->arch.kernel_root && pv_range_is_allowed(guest_addr, size_bytes))
+        copy_in_kernel_root(v, (void *)guest_addr, src, size_bytes);
 }

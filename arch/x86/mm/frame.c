@@ -47,3 +47,8 @@ mfn_t arch_frame_end(void)
 {
     return page_end();
 }
+
+mfn_t arch_frame_lookup(struct domain *d, uint64_t gfn)
+{
+    return gfn;
+}

@@ -252,3 +252,8 @@ mfn_t m2p_chunk(unsigned index)
     l2e = ((uint64_t *)frame_to_virt(pte_frame(l2e)))[L2_SLOT(offset)];
     return l2e & PTE_P ? pte_frame(l2e) : MFN_INVALID;
 }
+
+unsigned m2p_chunk_count(void)
+{
+    return DIV_ROUND_UP(page_end(), GIB >> PAGE_SHIFT);
+}

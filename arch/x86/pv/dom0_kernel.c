@@ -3,6 +3,7 @@
  * Module 0 to an ELF image in memory. The unpackers are user-space libraries (kr/unpack.h): they get
  * an FS base of their own for the stack canary and the SSE unit, before any guest exists.
  */
+#include <kr/arch.h>
 #include <kr/kernel_image.h>
 #include <kr/log.h>
 #include <kr/page.h>

@@ -6,6 +6,7 @@
  */
 #include <kr/errno.h>
 #include <x86/dom0.h>
+#include <x86/layout.h>
 
 #define LINEAR_ALIGN (4 * MIB)
 

@@ -65,7 +65,10 @@ int arch_grant_map(struct vcpu *v, const struct arch_grant_map *map)
         return GNTST_bad_virt_addr;
     err = pagetable_write(table, slot, entry_for(map), &how);
     entry_release(table);
-    return err ? GNTST_general_error : GNTST_okay;
+    if (err)
+        return GNTST_general_error;
+    page_put(page_of(map->mfn)); /* the entry has taken its own in place of the caller's */
+    return GNTST_okay;
 }
 
 /* Reads the entry that now maps `new_addr`, which takes the place of the grant's. */

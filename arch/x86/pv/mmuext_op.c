@@ -61,6 +61,15 @@ int pv_set_user_root(struct vcpu *v, mfn_t mfn)
     return 0;
 }
 
+void pv_drop_roots(struct vcpu *v)
+{
+    if (v->arch.kernel_root)
+        root_put(v->arch.kernel_root);
+    if (v->arch.user_root)
+        root_put(v->arch.user_root);
+    v->arch.kernel_root = v->arch.user_root = 0;
+}
+
 static int set_ldt(struct vcpu *v, uint64_t base, uint64_t count)
 {
     if (count > 8192 || (count && (base & ~PAGE_MASK || !pv_range_is_allowed(base, count * 8))))

@@ -11,6 +11,7 @@
 #include <x86/fpu.h>
 #include <x86/pv.h>
 #include <x86/tlb.h>
+#include <x86/traps.h>
 
 #include <xen/xen.h>
 

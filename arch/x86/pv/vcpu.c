@@ -45,27 +45,6 @@ void arch_vcpu_destroy(struct vcpu *v)
     heap_free(v->arch.traps);
 }
 
-int arch_domain_create(struct domain *d)
-{
-    mfn_t mfn = page_alloc(0, PAGE_ZERO);
-
-    if (mfn == MFN_INVALID)
-        return -ENOMEM;
-    d->arch.shared_info_mfn = mfn;
-    d->shared_info = frame_to_virt(mfn);
-    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
-        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
-    arch_frame_expose(d, mfn);
-    return 0;
-}
-
-void arch_domain_destroy(struct domain *d)
-{
-    heap_free(d->arch.e820);
-    if (d->shared_info)
-        arch_frame_conceal(d, d->arch.shared_info_mfn);
-}
-
 /* ---- world switch ----------------------------------------------------------------------------- */
 
 static void store_segments(struct vcpu *v)

@@ -70,10 +70,10 @@ _Static_assert((offsetof(struct arch_vcpu, regs) + offsetof(struct x86_regs, es)
 
 struct x86_domain_irqs;
 struct arch_domain {
-    mfn_t shared_info_mfn;
     struct x86_domain_irqs *irqs; /* pirqs; NULL for a domain without hardware */
-    uint64_t *e820;               /* set by the toolstack; NULL = none */
+    void *e820;                   /* struct e820entry[], set by the toolstack; NULL = none */
     uint32_t e820_count;
+    uint32_t unpin_next;          /* frame where giving up page tables goes on; 0 = not begun */
 };
 
 static inline struct cpu *this_cpu(void)

@@ -26,6 +26,7 @@ void map_fill_guest_l4(uint64_t *l4);
 /* M2P. */
 void m2p_set(mfn_t mfn, uint64_t pfn);
 uint64_t m2p_get(mfn_t mfn);
-uint64_t m2p_frame_count(void);
+/* Number of 2 MiB chunks up to the last that exists. */
+unsigned m2p_chunk_count(void);
 /* Machine frame of the i-th 2 MiB chunk of the M2P, MFN_INVALID when absent. */
 mfn_t m2p_chunk(unsigned index);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* Life of a PV domain's hardware half, and what the core asks about it. */
+#include <kr/cpu.h>
+#include <kr/domain.h>
+#include <kr/errno.h>
+#include <kr/heap.h>
+#include <kr/hypercall.h>
+#include <kr/log.h>
+#include <x86/ioapic.h>
+#include <x86/pagetype.h>
+#include <x86/pv.h>
+
+#include <xen/xen.h>
+
+#define FRAMES_PER_STEP 256
+
+int arch_domain_create(struct domain *d)
+{
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+    heap_free(d->arch.e820);
+}
+
+uint64_t arch_vm_assist_mask(const struct domain *d)
+{
+    return BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |
+           BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |
+           BIT(VMASST_TYPE_runstate_update_flag);
+}
+
+/* PV guests keep their own page numbers; the library that dumps them reads this from shared_info. */
+uint64_t arch_domain_max_gfn(struct domain *d)
+{
+    uint64_t max_pfn = d->shared_info->arch.max_pfn;
+
+    return max_pfn ? max_pfn - 1 : 0;
+}
+
+static void roots_drop(struct domain *d)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    domain_for_each_vcpu(d, v, i)
+    {
+        pv_drop_gdt(v);
+        pv_drop_roots(v);
+    }
+}
+
+/* Walks the domain's frames and undoes pins, a bounded number at a time. The list only loses frames
+ * through this domain's own destruction, which waits for us. */
+static int tables_unpin(struct domain *d)
+{
+    unsigned left = FRAMES_PER_STEP;
+
+    while (d->arch.unpin_next != PAGE_NONE) {
+        struct page *p = page_of(d->arch.unpin_next);
+
+        if (left-- == 0)
+            return -ERESTART;
+        d->arch.unpin_next = p->next;
+        if (p->type & PAGE_TYPE_PINNED)
+            ASSERT(page_type_unpin(d, page_mfn(p)) == 0);
+    }
+    return 0;
+}
+
+int arch_domain_relinquish(struct domain *d)
+{
+    if (d->arch.unpin_next == 0) {
+        roots_drop(d);
+        d->arch.unpin_next = domain_memory_first(&d->memory);
+    }
+    return tables_unpin(d);
+}
