@@ -171,6 +171,30 @@ static void test_pv_on_amd(void **state)
     assert_int_equal(pv.platform_info, 0);
 }
 
+/* The host's own featureset: what no public name stands for is gone. */
+static void test_host(void **state)
+{
+    uint32_t words[CPU_FEATURE_WORDS];
+
+    build(amd, ARRAY_SIZE(amd), 0x21f);
+    cpu_policy_featureset(&host, words);
+    assert_int_equal(words[0], 0x0fcbfbfd);
+    assert_int_equal(words[1], 0xf6d8320b);
+    assert_int_equal(words[2], 0xedd3fbfd);
+    assert_int_equal(words[3], 0x75);
+    assert_int_equal(words[4], 5);
+    assert_int_equal(words[5], 0x018843a9);
+    assert_int_equal(words[6], 0x20c);
+    assert_int_equal(cpu_policy_xcr0(&host), 0x21f);
+    cpu_policy_featureset(&hvm, words);
+    assert_int_equal(words[0], 0x0fcbfbfd);
+    assert_int_equal(words[1], 0xf6f83203);
+    assert_int_equal(words[2], 0xec500800);
+    assert_int_equal(words[3], 0x71);
+    assert_int_equal(words[5], 0x018803a9);
+    assert_int_equal(words[6], 0x20c);
+}
+
 static void test_classes(void **state)
 {
     build(intel, ARRAY_SIZE(intel), ~0UL);
@@ -478,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_featureset_words),
         cmocka_unit_test(test_pv_on_amd),
+        cmocka_unit_test(test_host),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_xstate_limits),
         cmocka_unit_test(test_guest_leaf_1),

@@ -11,9 +11,6 @@
 
 #define CR4_OSXSAVE (1UL << 18)
 
-/* Leaf 1 features that AMD repeats in leaf 0x80000001 EDX. */
-#define AMD_REPEATED 0x0183f3ffu
-
 #define VENDOR_AMD_EBX   0x68747541u /* "Auth" */
 #define VENDOR_HYGON_EBX 0x6f677948u /* "Hygo" */
 
@@ -106,7 +103,7 @@ static void complete_leaf(const struct cpu_policy *p, const struct cpuid_guest *
     case 0x80000001:
         basic = cpu_policy_find(p, 1, 0);
         if (basic && repeats_features(p))
-            out->d |= basic->r.d & AMD_REPEATED;
+            out->d |= basic->r.d & CPUID_AMD_REPEATED;
         break;
     default: break;
     }

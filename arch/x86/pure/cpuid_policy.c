@@ -160,16 +160,36 @@ static void rebuild_xstate(struct cpu_policy *p, const struct cpu_policy *from, 
 
 /* ---- host ------------------------------------------------------------------------------------ */
 
+/* Every feature the public header knows by name: of the others nobody can say what they need. */
+static const uint16_t known_features[] = {
+#define XEN_CPUFEATURE(name, value) value,
+#include <xen/arch-x86/cpufeatureset.h>
+#undef XEN_CPUFEATURE
+};
+
+static void keep_words(struct cpu_policy *p, const uint32_t mask[CPU_FEATURE_WORDS])
+{
+    uint32_t words[CPU_FEATURE_WORDS];
+
+    cpu_policy_featureset(p, words);
+    for (unsigned i = 0; i < CPU_FEATURE_WORDS; i++)
+        words[i] &= mask[i];
+    cpu_policy_set_featureset(p, words);
+}
+
 void cpu_policy_make_host(struct cpu_policy *host, const struct cpu_policy *raw,
                           const struct cpu_limits *limits)
 {
-    struct cpu_policy raw_copy = *raw;
+    uint32_t mask[CPU_FEATURE_WORDS] = {[2] = CPUID_AMD_REPEATED};
 
     *host = *raw;
+    for (unsigned i = 0; i < ARRAY_SIZE(known_features); i++)
+        mask[known_features[i] / 32] |= 1u << (known_features[i] % 32);
+    keep_words(host, mask);
     /* These two say what an operating system has switched on, not what there is. */
     cpu_policy_set_feature(host, F(OSXSAVE), false);
     cpu_policy_set_feature(host, F(OSPKE), false);
-    rebuild_xstate(host, &raw_copy, limits->xcr0);
+    rebuild_xstate(host, raw, limits->xcr0);
 }
 
 /* ---- guests ------------------------------------------------------------------------------------
@@ -247,15 +267,12 @@ static bool class_allows(enum feature_class class, enum cpu_policy_kind kind)
 
 static void keep_guest_features(struct cpu_policy *p, enum cpu_policy_kind kind)
 {
-    uint32_t words[CPU_FEATURE_WORDS], mask[CPU_FEATURE_WORDS] = {0};
+    uint32_t mask[CPU_FEATURE_WORDS] = {0};
 
     for (unsigned i = 0; i < ARRAY_SIZE(feature_table); i++)
         if (class_allows(feature_table[i].class, kind))
             mask[feature_table[i].feature / 32] |= 1u << (feature_table[i].feature % 32);
-    cpu_policy_featureset(p, words);
-    for (unsigned i = 0; i < CPU_FEATURE_WORDS; i++)
-        words[i] &= mask[i];
-    cpu_policy_set_featureset(p, words);
+    keep_words(p, mask);
 }
 
 void cpu_policy_make_guest(struct cpu_policy *p, const struct cpu_policy *host,
@@ -301,7 +318,7 @@ static uint32_t leaf_eax(const struct cpu_policy *p, uint32_t leaf, uint32_t sub
 int cpu_policy_finish(struct cpu_policy *p, const struct cpu_policy *max,
                       struct cpu_policy_error *error)
 {
-    uint32_t words[CPU_FEATURE_WORDS], most[CPU_FEATURE_WORDS];
+    uint32_t most[CPU_FEATURE_WORDS];
 
     *error = (struct cpu_policy_error){~0u, ~0u, ~0u};
     if (leaf_eax(p, 0, 0) > leaf_eax(max, 0, 0))
@@ -315,11 +332,8 @@ int cpu_policy_finish(struct cpu_policy *p, const struct cpu_policy *max,
         return -EINVAL;
     }
     keep_guest_leaves(p);
-    cpu_policy_featureset(p, words);
     cpu_policy_featureset(max, most);
-    for (unsigned i = 0; i < CPU_FEATURE_WORDS; i++)
-        words[i] &= most[i];
-    cpu_policy_set_featureset(p, words);
+    keep_words(p, most);
     rebuild_xstate(p, max, ~0UL);
     return 0;
 }

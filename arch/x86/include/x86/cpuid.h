@@ -29,6 +29,9 @@ struct cpuid_regs {
 
 #define CPU_FEATURE_WORDS 19
 
+/* Leaf 1 features that AMD repeats in leaf 0x80000001 EDX. */
+#define CPUID_AMD_REPEATED 0x0183f3ffu
+
 struct cpuid_leaf {
     uint32_t leaf, subleaf; /* CPUID_NO_SUBLEAF where the leaf has none */
     struct cpuid_regs r;
@@ -76,6 +79,7 @@ struct cpu_limits {
     uint64_t xcr0; /* components its context switch saves */
 };
 
+/* `host` and `raw` are two objects. */
 void cpu_policy_make_host(struct cpu_policy *host, const struct cpu_policy *raw,
                           const struct cpu_limits *limits);
 
