@@ -39,6 +39,7 @@ needs() {
     test)
         needs iso
         echo "/usr/include/cmocka.h libcmocka-dev"
+        echo "/usr/include/Zydis/Zydis.h libzydis-dev"
         echo "/usr/lib/gcc/x86_64-linux-gnu/*/libasan.so libgcc-12-dev"
         echo "xz xz-utils"
         echo "zstd zstd"
