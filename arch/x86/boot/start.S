@@ -140,7 +140,6 @@ start_high:
     mov %ebp, %edi
     mov %esi, %esi
     xor %ebp, %ebp
-    push %rbp
     call x86_start
     ud2
 

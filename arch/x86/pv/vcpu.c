@@ -87,6 +87,7 @@ void arch_vcpu_switch(struct vcpu *from, struct vcpu *to)
         pv_debugreg_load(to);
     if (cpu_features.rdtscp)
         wrmsr(MSR_TSC_AUX, to->arch.tsc_aux);
+    arch_vcpu_time_publish(to);
 }
 
 /* ---- context ---------------------------------------------------------------------------------- */
