@@ -36,6 +36,12 @@ $(B)/obj/%.S.o: %.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -D__ASSEMBLY__ -c -o $@ $<
 
+# What the image says about its own build.
+$(B)/gen/kr_build.h: FORCE
+	$(Q)tools/build_info.sh $@ $(CC)
+$(B)/obj/core/version.c.o $(B)/obj/core/control/hypfs.c.o: $(B)/gen/kr_build.h
+.PHONY: FORCE
+
 $(B)/krypton.gz: $(B)/krypton
 	$(Q)objcopy --strip-debug $< $@.elf && gzip -9nc $@.elf > $@ && rm $@.elf
 

@@ -68,6 +68,12 @@ void arch_vcpu_write_guest(struct vcpu *v, uint64_t guest_addr, const void *src,
  * write changes (new calibration, vCPU loaded on another CPU).
  */
 void arch_vcpu_time_publish(struct vcpu *v);
+/* What guests can be told about us. The kinds of guest we run, as XENVER_capabilities words it; the
+ * lowest address that is ours in a guest's address space (0: none); the feature bits (XENFEAT_*,
+ * submap 0) for this domain, as they are at this moment. */
+const char *arch_guest_kinds(void);
+uint64_t arch_guest_hole_start(const struct domain *d);
+uint32_t arch_features(const struct domain *d);
 /* memory_op operations that are the port's alone (core/memory_ops.def has the others); unknown ones
  * give -ENOSYS. `op` is without progress bits. Arguments and result as a handler's. */
 long arch_memory_op(unsigned op, struct hypercall_args *args);
