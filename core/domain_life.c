@@ -103,7 +103,7 @@ static void domain_init_fields(struct domain *d, const struct domain_config *con
     memcpy(d->handle, config->handle, sizeof(d->handle));
     d->refs = 1;
     d->pause_count = 1;
-    d->is_paused_by_control = true;
+    d->control_pause_count = !d->is_privileged; /* tools unpause what tools make */
     d->created_ns = time_now_ns();
     spin_lock_init(&d->lock, LOCK_RANK_DOMAIN);
     domain_memory_init(&d->memory, d->id, config->memory_page_max);

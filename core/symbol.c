@@ -52,6 +52,14 @@ bool symbol_lookup(uintptr_t address, struct symbol *symbol)
     return true;
 }
 
+bool symbol_get(uint32_t number, uintptr_t *address, struct symbol *symbol)
+{
+    if (number >= symbol_count)
+        return false;
+    *address = (uintptr_t)symbol_lookup + symbol_addresses[number];
+    return symbol_lookup(*address, symbol);
+}
+
 int symbol_format(char *buf, size_t size, uintptr_t address)
 {
     struct symbol symbol;

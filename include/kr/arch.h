@@ -14,6 +14,11 @@ struct cpu;
 struct vcpu;
 struct domain;
 struct hypercall_args;
+struct xen_domctl;
+struct xen_domctl_createdomain;
+struct xen_domctl_getdomaininfo;
+struct xen_platform_op;
+struct xen_sysctl;
 
 #include <arch/types.h>
 
@@ -131,13 +136,54 @@ struct arch_grant_map {
     uint32_t guest_avail; /* bits for the available field of the entry */
 };
 int arch_grant_map(struct vcpu *v, const struct arch_grant_map *map) __must_check;
-/* Removes the mapping if it is still there (new_addr 0), or puts the entry that maps new_addr in its
- * place, emptying that one; drops the mapping's reference. The grant code holds another one until
- * after arch_grant_flush(). GNTST_*: negative when host_addr does not map that frame. */
+/* Removes the mapping if it is still there (new_addr 0), or puts the entry that maps new_addr in
+ * its place, emptying that one; drops the mapping's reference. The grant code holds another one
+ * until after arch_grant_flush(). GNTST_*: negative when host_addr does not map that frame. */
 int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map,
                      uint64_t new_addr) __must_check;
 /* Completes the TLB flush that unmapped grants need; called once at the end of a batch. */
 void arch_grant_flush(struct domain *d);
+
+/* ---- calls of the control domain ------------------------------------------------------------- */
+
+/* For all of these the control lock is held, and the current domain is the control domain. */
+
+/* What the tools are told about the machine. */
+struct arch_machine_info {
+    uint32_t threads_per_core, cores_per_socket;
+    uint32_t cpu_khz;
+    uint32_t abilities;       /* XEN_SYSCTL_PHYSCAP_*: what the port and this machine can do */
+    uint32_t cpu_features[8]; /* hw_cap of XEN_SYSCTL_physinfo */
+    uint64_t frame_max;       /* highest frame number that the CPUs can address */
+};
+void arch_machine_describe(struct arch_machine_info *info);
+/* Core and socket of a CPU, as `xl info -n` shows them. */
+void arch_cpu_place(const struct cpu *cpu, uint32_t *core, uint32_t *socket);
+/* Has the control domain told us of this PCI device? */
+bool arch_pci_is_known(uint16_t segment, uint8_t bus, uint8_t devfn);
+/* The port's fields: arch_config and gpaddr_bits; the rest is filled in, and zero where not known.
+ */
+void arch_domain_describe(struct domain *d, struct xen_domctl_getdomaininfo *info);
+/* May a domain be made like this (flags, arch)? 0, -EINVAL, -EOPNOTSUPP. */
+int arch_domain_config_check(const struct xen_domctl_createdomain *config) __must_check;
+/*
+ * Operations that are the port's alone (core/sysctl_ops.def, domctl_ops.def and platform_ops.def
+ * have the others). `op` is our copy; results in it go back to the caller unless -EFAULT is
+ * returned. Unknown ones give -ENOSYS. arch_domctl(): `d` is the domain the operation names, with a
+ * reference, not locked and perhaps the current one.
+ */
+long arch_sysctl(struct xen_sysctl *op);
+long arch_domctl(struct domain *d, struct xen_domctl *op);
+long arch_platform_op(struct xen_platform_op *op);
+/* Numbers of a CPU in the firmware's tables, and what CPUID says it is. */
+struct arch_cpu_identity {
+    uint32_t apic_id, acpi_id;
+    char vendor[12];
+    uint32_t family, model, stepping;
+};
+void arch_cpu_identify(const struct cpu *cpu, struct arch_cpu_identity *identity);
+/* Shift state of the keyboard as the firmware left it (x86: BIOS data area 0x417); 0 if unknown. */
+uint8_t arch_keyboard_flags(void);
 
 /* ---- interrupts of the machine --------------------------------------------------------------- */
 

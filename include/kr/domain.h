@@ -58,16 +58,15 @@ struct vcpu {
 
 struct domain {
     struct arch_domain arch;
-    uint16_t id;               /* [I] */
-    bool is_privileged;        /* [I] the control domain */
-    bool is_dying;             /* [d] */
-    bool is_shutdown;          /* [d] */
-    bool is_paused_by_control; /* [d] */
-    uint8_t shutdown_reason;   /* [d] xen/sched.h SHUTDOWN_*, or a code set beforehand */
-    bool has_shutdown_code;    /* [d] SCHEDOP_shutdown_code was used */
-    uint8_t destroy_step;      /* progress of domain_destroy(), under the control lock */
-    _Atomic uint32_t refs;     /* [a] last put frees the structure */
-    struct domain *dead_next;  /* after the last put */
+    uint16_t id;              /* [I] */
+    bool is_privileged;       /* [I] the control domain */
+    bool is_dying;            /* [d] */
+    bool is_shutdown;         /* [d] */
+    uint8_t shutdown_reason;  /* [d] xen/sched.h SHUTDOWN_*, or a code set beforehand */
+    bool has_shutdown_code;   /* [d] SCHEDOP_shutdown_code was used */
+    uint8_t destroy_step;     /* progress of domain_destroy(), under the control lock */
+    _Atomic uint32_t refs;    /* [a] last put frees the structure */
+    struct domain *dead_next; /* after the last put */
     struct spinlock lock;
     unsigned vcpu_max;   /* [I] once not 0 */
     struct vcpu **vcpus; /* [a] entries NULL until created */
@@ -78,6 +77,7 @@ struct domain {
     struct domain_sched sched;
     struct shared_info *shared_info; /* [I] hypervisor frame exposed to the domain */
     uint32_t pause_count;            /* [d] */
+    uint32_t control_pause_count;    /* [d] of those, how many by tools */
     _Atomic uint64_t vm_assist;      /* [a] bits of VMASST_TYPE_* */
     uint8_t handle[16];              /* [d] toolstack's UUID */
     uint32_t create_flags;           /* [I] XEN_DOMCTL_CDF_* */

@@ -18,6 +18,11 @@ struct symbol {
 /* The function around `address`; false outside of our code, or in an image without a table. */
 bool symbol_lookup(uintptr_t address, struct symbol *symbol);
 
+/* The function with this number, in order of addresses, for listing them all; false: no such
+ * number.
+ */
+bool symbol_get(uint32_t number, uintptr_t *address, struct symbol *symbol);
+
 /* `<address> name+0xoffset/0xsize`, or the address alone. Returns as kr_snprintf(). */
 int symbol_format(char *buf, size_t size, uintptr_t address);
 
