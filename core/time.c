@@ -4,8 +4,10 @@
  * shared_info. Guests add their own system time. The per-vCPU time record is the port's
  * (arch_vcpu_time_publish()), because it describes the port's counter.
  */
+#include <kr/debugkey.h>
 #include <kr/domain.h>
 #include <kr/lock.h>
+#include <kr/log.h>
 #include <kr/time.h>
 
 #include <xen/xen.h>
@@ -70,3 +72,17 @@ void time_publish_wallclock(struct domain *d)
     __atomic_store_n(&s->wc_version, (s->wc_version | 1) + 1, __ATOMIC_RELEASE);
     spin_unlock(&wallclock_lock);
 }
+
+static void dump_time(void)
+{
+    uint64_t now = time_now_ns(), sec;
+    uint32_t nsec;
+
+    time_wallclock_get(&sec, &nsec);
+    log_always("System time %llu.%09llu s, guest counter %u kHz",
+               (unsigned long long)(now / NS_PER_SEC), (unsigned long long)(now % NS_PER_SEC),
+               arch_tsc_khz());
+    log_always("Wall clock at system time 0: %llu.%09u s since 1970", (unsigned long long)sec,
+               nsec);
+}
+DEBUGKEY('t', "display system time and wall clock", dump_time);

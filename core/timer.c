@@ -8,7 +8,9 @@
  * that was stopped or moved later), never later.
  */
 #include <kr/cpu.h>
+#include <kr/debugkey.h>
 #include <kr/log.h>
+#include <kr/symbol.h>
 #include <kr/time.h>
 #include <kr/timer.h>
 
@@ -244,19 +246,23 @@ static const struct timer *walk_next(const struct timer *t)
     return t ? t->next : NULL;
 }
 
-void timer_dump(void)
+static void dump_timers(void)
 {
     for (unsigned i = 0; i < cpu_count; i++) {
         struct timer_cpu *q = &cpu_by_id(i)->timers;
         uint64_t now = time_now_ns();
+        char fn[96];
 
         if (!spin_try_lock(&q->lock))
             continue;
-        log_print(LOG_ERROR, "CPU%u: %u timers, programmed in %lld us", i, q->count,
-                  (long long)(q->programmed_ns - now) / 1000);
-        for (const struct timer *t = q->root; t; t = walk_next(t))
-            log_print(LOG_ERROR, "  %p fn=%p in %lld us", (const void *)t, (void *)t->fn,
-                      (long long)(t->deadline_ns - now) / 1000);
+        log_always("CPU%u: %u timers, hardware fires in %lld us", i, q->count,
+                   q->programmed_ns == UINT64_MAX ? -1LL
+                                                  : (long long)(q->programmed_ns - now) / 1000);
+        for (const struct timer *t = q->root; t; t = walk_next(t)) {
+            symbol_format(fn, sizeof(fn), (uintptr_t)t->fn);
+            log_always("  in %lld us: %s", (long long)(t->deadline_ns - now) / 1000, fn);
+        }
         spin_unlock(&q->lock);
     }
 }
+DEBUGKEY('a', "dump timer queues", dump_timers);

@@ -114,5 +114,3 @@ void sched_get_affinity(struct vcpu *v, struct cpu_mask *hard, struct cpu_mask *
 int sched_pin(struct vcpu *v, int cpu);
 /* Time a CPU has been idle since boot. */
 uint64_t sched_idle_time_ns(struct cpu *cpu);
-/* Debug key 'r'. */
-void sched_dump(void);

@@ -43,5 +43,3 @@ bool timer_is_set(const struct timer *t);
 void timer_migrate(struct timer *t, unsigned cpu);
 /* Runs what expired on this CPU and programs the next deadline. From cpu_do_work(). */
 void timer_run(void);
-/* Debug key 'a': the queue of every CPU. */
-void timer_dump(void);
