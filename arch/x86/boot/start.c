@@ -24,6 +24,7 @@
 #include <x86/map.h>
 #include <x86/memmap.h>
 #include <x86/pci.h>
+#include <x86/policy.h>
 #include <x86/time.h>
 #include <x86/traps.h>
 
@@ -139,6 +140,7 @@ void x86_start(uint32_t loader_magic, uint32_t info_phys)
     loader_info_read(loader_magic, info_phys);
     memory_init();
     fpu_cpu_init();
+    cpu_policies_init();
     acpi_init();
     interrupts_init();
     time_init();

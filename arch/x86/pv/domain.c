@@ -22,6 +22,7 @@ int arch_domain_create(struct domain *d)
 void arch_domain_destroy(struct domain *d)
 {
     heap_free(d->arch.e820);
+    heap_free(d->arch.policy);
 }
 
 uint64_t arch_vm_assist_mask(const struct domain *d)

@@ -69,8 +69,10 @@ _Static_assert((offsetof(struct arch_vcpu, regs) + offsetof(struct x86_regs, es)
                "hardware aligns the frame it pushes");
 
 struct x86_domain_irqs;
+struct cpu_policy;
 struct arch_domain {
     struct x86_domain_irqs *irqs; /* pirqs; NULL for a domain without hardware */
+    struct cpu_policy *policy;    /* set by the toolstack; NULL = the default */
     void *e820;                   /* struct e820entry[], set by the toolstack; NULL = none */
     uint32_t e820_count;
     uint32_t unpin_next;          /* frame where giving up page tables goes on; 0 = not begun */
