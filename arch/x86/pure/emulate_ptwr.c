@@ -27,7 +27,7 @@ struct ptwr {
     struct x86_regs next; /* registers as they will be */
     uint64_t address;     /* of the operand */
     uint64_t value;       /* of the operand: before, then after */
-    unsigned bytes;       /* 4 or 8 */
+    unsigned bytes;       /* 1, 2, 4 or 8 */
 };
 
 static bool is_string(const struct ptwr *p)
@@ -47,15 +47,16 @@ static bool locate(struct ptwr *p, uint64_t fault_address)
         p->bytes = in->dst.kind == OPERAND_MEM ? in->dst.bytes : in->src.bytes;
         p->address = insn_mem_address(in, &p->next, p->bases);
     }
-    if (p->bytes != 4 && p->bytes != 8)
+    if (p->bytes == 0 || p->bytes > 8)
         return false;
     /* With a register, the bit operations reach beyond the operand: the index selects the word. */
     if (in->op >= INSN_BT && in->op <= INSN_BTC && in->src.kind == OPERAND_REG) {
         int64_t index = operand_read(&p->next, &in->src);
 
-        if (p->bytes == 4)
-            index = (int32_t)index;
-        p->address += (index >> (p->bytes == 8 ? 6 : 5)) * p->bytes;
+        unsigned unused_bits = 64 - p->bytes * 8;
+
+        index = (int64_t)((uint64_t)index << unused_bits) >> unused_bits;
+        p->address += (index >> (p->bytes == 8 ? 6 : p->bytes == 4 ? 5 : 4)) * p->bytes;
     }
     return p->address % p->bytes == 0 && fault_address - p->address < p->bytes;
 }

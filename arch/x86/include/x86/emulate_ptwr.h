@@ -13,7 +13,7 @@ struct vcpu;
 
 /*
  * Emulates the instruction at regs->rip, whose write to `fault_address` faulted. Takes aligned
- * writes of 4 or 8 bytes by MOV, XCHG, CMPXCHG, CMPXCHG8B, XADD, the ALU operations, bit
+ * writes of 1 to 8 bytes by MOV, XCHG, CMPXCHG, CMPXCHG8B, XADD, the ALU operations, bit
  * operations, STOS and MOVS (one element per call). EMUL_UNHANDLED: not such an instruction or the
  * port refused the entry; the caller reflects the page fault. EMUL_RETRY: the guest goes on where
  * its registers say, to fault again if it must. The caller knows that the page is a level-1 table
