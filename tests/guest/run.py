@@ -6,7 +6,7 @@ Every folder NAME gives build/guest/NAME.elf (guest.mk). Options of a test stand
 
     /* RUN: xen="dom0_max_vcpus=2" args="word word" smp=1 module=5000 timeout=20 */
 
-xen: appended to the hypervisor's command line; args: the kernel's command line; smp: CPUs;
+qemu: more words for QEMU; xen: appended to the hypervisor's command line; args: the kernel's command line; smp: CPUs;
 module: size in bytes of a generated initrd (byte i is (i * 7 + i // 251) % 256);
 timeout: seconds of wall time. The whole serial output is kept in build/guest/NAME.log.
 """
@@ -54,7 +54,7 @@ def qemu_command(args, name, options):
         "-no-reboot", "-kernel", args.kernel,
         "-append", " ".join([append, options.get("xen", ""), args.append]).strip(),
         "-initrd", initrd,
-    ]
+    ] + shlex.split(options.get("qemu", ""))
 
 
 class Outcome:
