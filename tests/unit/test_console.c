@@ -12,7 +12,7 @@
 #include <xen/xen.h>
 #include "fake/log.h"
 
-struct cpu fake_cpu;
+_Thread_local struct cpu fake_cpu;
 extern int fake_locks_held;
 
 static char shown[200000];

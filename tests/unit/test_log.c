@@ -12,7 +12,7 @@
 #include <kr/option.h>
 #include <kr/time.h>
 
-struct cpu fake_cpu = {.id = 3};
+_Thread_local struct cpu fake_cpu = {.id = 3};
 
 static char out[20000];
 static uint64_t now_ns;

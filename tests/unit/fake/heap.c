@@ -26,7 +26,7 @@ void *heap_alloc_for(struct domain_memory *m, size_t size)
     if (size == 0 || size > HEAP_LARGE_MAX || allocations_left-- == 0)
         return NULL;
 
-    struct header *h;
+    struct header *h = NULL;
     assert_int_equal(posix_memalign((void **)&h, 64, sizeof(*h) + size), 0);
     h->account = m;
     h->size = size;

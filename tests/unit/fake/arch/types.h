@@ -8,7 +8,7 @@
 #include <kr/types.h>
 
 struct cpu;
-extern struct cpu fake_cpu;
+extern _Thread_local struct cpu fake_cpu; /* each thread of a test is a CPU */
 
 struct arch_cpu {
     uint64_t nothing;
