@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels: every operation, right and wrong, in both delivery ABIs, with guests that keep the
- * rules and guests that do not. Sequences chosen at random are in test_event_model.c.
+ * Event channels: every operation, right and wrong, in both delivery ABIs, with guests that keep
+ * the rules and guests that do not. Sequences chosen at random are in test_event_model.c.
  */
 /* SOURCES: core/event.c core/event_bind.c core/event_2l.c core/event_fifo.c core/event_op.c */
 /* SOURCES: core/grant.c core/grant_pin.c core/page.c */
@@ -654,8 +654,9 @@ static void test_fifo_setup_errors(void **state)
     assert_int_equal(op(d1, EVTCHNOP_init_control, &arg), -EEXIST);
     assert_int_equal(domains_fake_writable_count(table), 1);
 
-    assert_int_equal(op(d1, EVTCHNOP_expand_array,
-                        &(struct evtchn_expand_array){.array_gfn = foreign}), -EINVAL);
+    assert_int_equal(
+        op(d1, EVTCHNOP_expand_array, &(struct evtchn_expand_array){.array_gfn = foreign}),
+        -EINVAL);
     for (unsigned i = 0; i < 128; i++)
         assert_int_equal(event_guest_expand(d1), 0);
     assert_int_equal(event_guest_expand(d1), -ENOSPC);
@@ -763,7 +764,8 @@ static void test_fifo_many(void **state)
     expect_one(d1->vcpus[0], port);
 }
 
-/* ---- a guest that writes what it likes --------------------------------------------------------- */
+/* ---- a guest that writes what it likes ---------------------------------------------------------
+ */
 
 static void test_fifo_corrupt(void **state)
 {
@@ -807,15 +809,33 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_interdomain),    T(test_loopback),          T(test_binding_errors),
-        T(test_result_fault),   T(test_virq),              T(test_ipi),
-        T(test_pirq),           T(test_mask),              T(test_bind_vcpu_pending),
-        T(test_info_moved),     T(test_limits),            T(test_small_domain),
-        T(test_no_memory),      T(test_kill),              T(test_poll),
-        T(test_fifo_interdomain), T(test_fifo_order),      T(test_fifo_kicks),
-        T(test_fifo_queue_change), T(test_fifo_setup_errors), T(test_fifo_latched),
-        T(test_fifo_no_control), T(test_fifo_reuse),       T(test_fifo_reset),
-        T(test_fifo_many),      T(test_fifo_corrupt),      T(test_2l_corrupt),
+        T(test_interdomain),
+        T(test_loopback),
+        T(test_binding_errors),
+        T(test_result_fault),
+        T(test_virq),
+        T(test_ipi),
+        T(test_pirq),
+        T(test_mask),
+        T(test_bind_vcpu_pending),
+        T(test_info_moved),
+        T(test_limits),
+        T(test_small_domain),
+        T(test_no_memory),
+        T(test_kill),
+        T(test_poll),
+        T(test_fifo_interdomain),
+        T(test_fifo_order),
+        T(test_fifo_kicks),
+        T(test_fifo_queue_change),
+        T(test_fifo_setup_errors),
+        T(test_fifo_latched),
+        T(test_fifo_no_control),
+        T(test_fifo_reuse),
+        T(test_fifo_reset),
+        T(test_fifo_many),
+        T(test_fifo_corrupt),
+        T(test_2l_corrupt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

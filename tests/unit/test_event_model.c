@@ -2,8 +2,8 @@
 /*
  * Event channels under random sequences of all operations by three domains, in both ABIs, against a
  * model that only remembers what is connected to what and what must be pending. After each step:
- * the states agree; and now and then every vCPU takes its events: each pending unmasked port must be
- * among them, none lost and none invented. A failure prints the seed.
+ * the states agree; and now and then every vCPU takes its events: each pending unmasked port must
+ * be among them, none lost and none invented. A failure prints the seed.
  */
 /* SOURCES: core/event.c core/event_bind.c core/event_2l.c core/event_fifo.c core/event_op.c */
 /* SOURCES: core/grant.c core/grant_pin.c core/page.c */
@@ -216,17 +216,10 @@ static void step_send(unsigned d)
     int rc = op(d, EVTCHNOP_send, &arg);
 
     switch (p->state) {
-    case INTERDOMAIN:
-        model_raise(p->remote, p->remote_port);
-        break;
-    case IPI:
-        model_raise(d, arg.port);
-        break;
-    case UNBOUND:
-        break;
-    default:
-        expect(rc, -EINVAL, "send");
-        return;
+    case INTERDOMAIN: model_raise(p->remote, p->remote_port); break;
+    case IPI: model_raise(d, arg.port); break;
+    case UNBOUND: break;
+    default: expect(rc, -EINVAL, "send"); return;
     }
     expect(rc, 0, "send");
 }
@@ -369,10 +362,10 @@ static void check_states(unsigned d)
 static void run(unsigned steps)
 {
     static void (*const kinds[])(unsigned) = {
-        step_alloc, step_bind, step_bind,     step_virq, step_ipi,  step_pirq,   step_close,
-        step_send,  step_send, step_send,     step_send, step_send, step_raise,  step_raise,
-        step_vcpu,  step_vcpu, step_priority, step_mask, step_mask, step_unmask, step_unmask,
-        step_reset, take_all,
+        step_alloc, step_bind,   step_bind,   step_virq,  step_ipi,      step_pirq,
+        step_close, step_send,   step_send,   step_send,  step_send,     step_send,
+        step_raise, step_raise,  step_vcpu,   step_vcpu,  step_priority, step_mask,
+        step_mask,  step_unmask, step_unmask, step_reset, take_all,
     };
 
     srand(seed);

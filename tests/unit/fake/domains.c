@@ -194,13 +194,13 @@ void domains_fake_run(struct vcpu *v)
 
 void vcpu_kick(struct vcpu *v)
 {
-    container_of(v, struct fake_vcpu, v)->kicks++;
+    __atomic_fetch_add(&container_of(v, struct fake_vcpu, v)->kicks, 1, __ATOMIC_SEQ_CST);
 }
 
 void vcpu_start(struct vcpu *v, uint32_t reason)
 {
     v->sched.stop &= ~reason;
-    container_of(v, struct fake_vcpu, v)->starts++;
+    __atomic_fetch_add(&container_of(v, struct fake_vcpu, v)->starts, 1, __ATOMIC_SEQ_CST);
 }
 
 void vcpu_stop(struct vcpu *v, uint32_t reason)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domains, their vCPUs and the port's part of both for host tests: PV rules (a guest frame number is
- * the machine's), guest addresses are pointers of the host program, a page table is a list of
+ * Domains, their vCPUs and the port's part of both for host tests: PV rules (a guest frame number
+ * is the machine's), guest addresses are pointers of the host program, a page table is a list of
  * mappings by address. Frames come from tests/unit/fake/memory.c.
  */
 #pragma once
@@ -50,7 +50,8 @@ unsigned domains_fake_writable_count(mfn_t mfn);
 extern int domains_fake_pirq_owner[DOMAINS_FAKE_PIRQS];
 extern int domains_fake_pirq_error;
 
-/* Grant mappings. An address that is mapped, or one not to be mapped, makes arch_grant_map() fail. */
+/* Grant mappings. An address that is mapped, or one not to be mapped, makes arch_grant_map() fail.
+ */
 struct fake_mapping {
     uint16_t domain;
     uint64_t addr;

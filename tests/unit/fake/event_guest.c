@@ -206,20 +206,35 @@ static unsigned take_fifo(struct vcpu *v, uint32_t *ports, unsigned max)
     return count;
 }
 
-static unsigned take_2l(struct vcpu *v, uint32_t *ports, unsigned max)
+void event_guest_for_each_2l(struct vcpu *v, void (*handle)(uint32_t port))
 {
     uint64_t selected = __atomic_exchange_n(&v->info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-    unsigned count = 0;
 
-    for (uint32_t port = 0; port < 4096; port++) {
-        if (!(selected >> port / 64 & 1) || !event_guest_is_pending(v->domain, port) ||
-            event_guest_is_masked(v->domain, port))
-            continue;
-        assert(count < max);
-        ports[count++] = port;
-        event_guest_clear(v->domain, port);
-    }
-    return count;
+    for (uint32_t port = 0; port < 4096; port++)
+        if ((selected >> port / 64 & 1) && event_guest_is_pending(v->domain, port) &&
+            !event_guest_is_masked(v->domain, port))
+            handle(port);
+}
+
+static uint32_t *taken;
+static unsigned taken_count, taken_max;
+static struct domain *taken_domain;
+
+static void take_one(uint32_t port)
+{
+    assert(taken_count < taken_max);
+    taken[taken_count++] = port;
+    event_guest_clear(taken_domain, port);
+}
+
+static unsigned take_2l(struct vcpu *v, uint32_t *ports, unsigned max)
+{
+    taken = ports;
+    taken_count = 0;
+    taken_max = max;
+    taken_domain = v->domain;
+    event_guest_for_each_2l(v, take_one);
+    return taken_count;
 }
 
 unsigned event_guest_take(struct vcpu *v, uint32_t *ports, unsigned max)

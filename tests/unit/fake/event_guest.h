@@ -21,6 +21,10 @@ unsigned event_guest_take(struct vcpu *v, uint32_t *ports, unsigned max);
 /* One step of the FIFO consumer, for concurrent tests: false when nothing was ready. */
 bool event_guest_step(struct vcpu *v, uint32_t *port);
 
+/* Two-level: calls for each pending, unmasked port of the words selected; the callback clears it.
+ */
+void event_guest_for_each_2l(struct vcpu *v, void (*handle)(uint32_t port));
+
 void event_guest_mask(struct domain *d, uint32_t port);
 /* Clears the mask; true: it was pending, so the hypervisor must be asked to unmask. */
 bool event_guest_unmask_quietly(struct domain *d, uint32_t port);
