@@ -32,8 +32,8 @@
 #define PORTS     6
 #define SENDERS   2
 #define RECEIVERS 2
-#define SENDS     15000
-#define CHANGES   6000
+#define SENDS     60000
+#define CHANGES   20000
 
 static struct domain *d0, *d1;
 static uint32_t near_port[PORTS], far_port[PORTS]; /* in d0, in d1 */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Debug key 'g': what is granted and in use, and what is mapped, of all domains. */
+#include <kr/debugkey.h>
+
+#include "grant_internal.h"
+
+/* [g] held */
+static void dump_entries(struct domain *d)
+{
+    uint32_t count = d->grants->active != NULL ? grant_entry_count(d->grants) : 0;
+
+    for (uint32_t ref = 0; ref < count; ref++) {
+        const struct grant_active *active = grant_active(d, ref, false);
+
+        if (active != NULL && (active->reads != 0 || active->writes != 0))
+            log_always("  grant %u to d%u: frame 0x%x, %u readers, %u writers", ref,
+                       active->user_id, active->mfn, active->reads, active->writes);
+    }
+}
+
+static void dump_mappings(struct grant_table *gt)
+{
+    spin_lock(&gt->maptrack_lock);
+    for (uint32_t i = 0; i < gt->chunk_count * GRANT_MAPPING_CHUNK; i++) {
+        const struct grant_mapping *m =
+            &gt->mappings[i / GRANT_MAPPING_CHUNK][i % GRANT_MAPPING_CHUNK];
+
+        if (m->flags != 0)
+            log_always("  handle %u: d%u grant %u%s%s", i, m->owner_id, m->ref,
+                       m->flags & GRANT_MAPPING_READONLY ? " read-only" : "",
+                       m->flags & GRANT_MAPPING_DEVICE ? " device" : "");
+    }
+    spin_unlock(&gt->maptrack_lock);
+}
+
+static void dump_domain(struct domain *d)
+{
+    struct grant_table *gt = d->grants;
+
+    if (gt == NULL)
+        return;
+    log_always("d%u: version %u, %u of %u frames, %u grants in use, %u mappings", d->id,
+               gt->version, gt->frame_count, gt->frame_max, gt->pinned_count, gt->mapping_count);
+    spin_lock(&gt->lock);
+    dump_entries(d);
+    spin_unlock(&gt->lock);
+    dump_mappings(gt);
+}
+
+static void dump_all(void)
+{
+    struct domain *d;
+
+    log_always("Grant tables");
+    for (unsigned id = 0; (d = domain_get_next(id)) != NULL;) {
+        dump_domain(d);
+        id = d->id + 1;
+        domain_put(d);
+    }
+}
+DEBUGKEY('g', "dump grant tables", dump_all);
