@@ -87,7 +87,7 @@ static int batch_unmap_some(struct vcpu *v, uint64_t addr, uint32_t count, bool 
 {
     struct grant_unmap unmaps[UNMAP_BATCH];
     const size_t size = sizeof(struct gnttab_unmap_grant_ref);
-    unsigned n = 0;
+    unsigned n = 0, removed = 0;
     int rc = 0;
 
     for (; n < MIN(count, (uint32_t)UNMAP_BATCH); n++) {
@@ -95,8 +95,10 @@ static int batch_unmap_some(struct vcpu *v, uint64_t addr, uint32_t count, bool 
         if (rc != 0)
             break;
         grant_unmap_begin(v, &unmaps[n]);
+        removed |= unmaps[n].removed;
     }
-    arch_grant_flush(v->domain);
+    if (removed & GRANT_MAPPING_HOST)
+        arch_grant_flush(v->domain);
     for (unsigned i = 0; i < n; i++) {
         uint64_t status_addr = addr + i * size + offsetof(struct gnttab_unmap_grant_ref, status);
         int write_rc;

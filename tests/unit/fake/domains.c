@@ -60,8 +60,27 @@ void domains_fake_start(void)
     fake_heap_fail_after(~0U);
 }
 
+/* Frees those of which nobody holds a frame any more. */
+static void domains_reap(void)
+{
+    for (unsigned id = 0; id < DOMAINS_FAKE_MAX; id++) {
+        struct domain *d = domains[id];
+
+        if (d == NULL || d->shared_info != NULL || !domain_memory_is_empty(&d->memory))
+            continue;
+        /* The checker still wants an account for this id. */
+        domain_memory_init(&no_memory[id], id, 0);
+        memory_fake_domain(&no_memory[id]);
+        domains[id] = NULL;
+        if (control_domain == d)
+            control_domain = NULL;
+        free(d);
+    }
+}
+
 void domains_fake_stop(void)
 {
+    domains_reap();
     for (unsigned i = 0; i < DOMAINS_FAKE_MAX; i++)
         assert(domains[i] == NULL);
     assert(fake_locks_held == 0);
@@ -77,6 +96,7 @@ struct domain *domains_fake_add(uint16_t id, unsigned vcpu_count)
     struct domain *d = calloc(1, sizeof(*d));
     mfn_t mfn = page_alloc(0, PAGE_ZERO);
 
+    domains_reap();
     assert(id < DOMAINS_FAKE_MAX && domains[id] == NULL && mfn != MFN_INVALID);
     domains[id] = d;
     d->id = id;
@@ -104,7 +124,8 @@ struct domain *domains_fake_add(uint16_t id, unsigned vcpu_count)
     return d;
 }
 
-static void domain_end(struct domain *d)
+/* The last reference has gone. */
+static void domain_dismantle_fake(struct domain *d)
 {
     for (unsigned i = 0; i < d->vcpu_max; i++) {
         if (d->vcpus[i] == NULL)
@@ -112,18 +133,14 @@ static void domain_end(struct domain *d)
         event_vcpu_fini(d->vcpus[i]);
         free(container_of(d->vcpus[i], struct fake_vcpu, v));
     }
+    free(d->vcpus);
+    d->vcpus = NULL;
+    d->vcpu_max = 0;
     arch_frame_conceal(d, virt_to_frame(d->shared_info));
+    d->shared_info = NULL;
     event_domain_free(d);
     grant_domain_free(d);
-    assert(domain_memory_is_empty(&d->memory));
-    /* The checker still wants an account for this id. */
-    domain_memory_init(&no_memory[d->id], d->id, 0);
-    memory_fake_domain(&no_memory[d->id]);
-    domains[d->id] = NULL;
-    if (control_domain == d)
-        control_domain = NULL;
-    free(d->vcpus);
-    free(d);
+    assert(d->memory.heap_bytes == 0);
 }
 
 void domains_fake_remove(struct domain *d)
@@ -140,6 +157,7 @@ void domains_fake_remove(struct domain *d)
     while (domain_memory_first(&d->memory) != PAGE_NONE)
         assert(page_release(&d->memory, page_of(domain_memory_first(&d->memory))) == 0);
     domain_put(d);
+    domains_reap();
 }
 
 mfn_t domains_fake_page(struct domain *d)
@@ -182,7 +200,7 @@ void domain_put(struct domain *d)
 {
     assert(d->refs > 0);
     if (--d->refs == 0)
-        domain_end(d);
+        domain_dismantle_fake(d);
 }
 
 /* ---- scheduling ------------------------------------------------------------------------------ */
