@@ -52,4 +52,4 @@ $(ISO_IMAGE): $(KERNEL) $(DOM0_STAMP) tools/iso.py $(wildcard tools/krtools/*.py
 	$(Q)python3 tools/iso.py --kernel '$(KERNEL)' --out $@
 
 gdb: $(B)/krypton $(DOM0_STAMP) ## the same under gdb with our symbols
-	@python3 tools/gdb/run.py $(RUN_OPTIONS)
+	@python3 tools/gdb/start.py $(RUN_OPTIONS)

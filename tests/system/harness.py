@@ -110,8 +110,8 @@ class Scenario:
     def options(self):
         args = self.context.args
         cpu = self.CPU
-        if not self.context.krypton and "max" in cpu:
-            cpu += ",-smap"  # Debian's Xen does not boot with QEMU 7.2's SMAP
+        if not self.context.krypton:
+            cpu += ",-smap"  # QEMU 7.2's SMAP kills the PV kernel on Debian's Xen
         return machine.Options(
             kernel=args.kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, qemu=args.qemu,
             machine=self.MACHINE, cpu=cpu, cpus=self.CPUS, mem=self.MEM, disks=list(self.DISKS),
