@@ -53,3 +53,6 @@ $(ISO_IMAGE): $(KERNEL) $(DOM0_STAMP) tools/iso.py $(wildcard tools/krtools/*.py
 
 gdb: $(B)/krypton $(DOM0_STAMP) ## the same under gdb with our symbols
 	@python3 tools/gdb/start.py $(RUN_OPTIONS)
+
+bench: $(B)/krypton.gz $(DOM0_STAMP) ## instructions, memory and size, beside Debian's Xen
+	@python3 bench/boot.py --kernel $(B)/krypton.gz

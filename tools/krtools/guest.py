@@ -29,13 +29,14 @@ class Guest:
         if options.iso:  # its initramfs is as it is
             self.nonce = options.files.get("nonce", "0").strip()
         else:
-            self.nonce = secrets.token_hex(4)
+            self.nonce = options.files.get("nonce", secrets.token_hex(4)).strip()
             options.files["nonce"] = self.nonce + "\n"
         self.machine = Machine(options)
         self.output = bytearray()  # everything the serial line said
         self.seen = 0              # how far expect() has matched
         self.on_output = on_output
         self._monitor = self._reason = None
+        self.events = []
         if monitor:
             options.extra = options.extra + ["-qmp", "unix:monitor,server=on,wait=off"]
         try:
@@ -138,7 +139,20 @@ class Guest:
             self._event(json.loads(line))
         return self._reason
 
+    def wait_event(self, name, timeout_s):
+        """Waits for one of QEMU's events; the serial output is read meanwhile."""
+        limit = time.monotonic() + timeout_s
+        while name not in self.events:
+            if time.monotonic() > limit:
+                raise Timeout("no %s within %d s" % (name, timeout_s))
+            if not self.pump(0.5):
+                raise Ended("QEMU ended before %s" % name)
+            self.monitor("query-status")
+        self.events.remove(name)
+
     def _event(self, answer):
+        if "event" in answer:
+            self.events.append(answer["event"])
         if answer.get("event") == "SHUTDOWN":
             self._reason = answer["data"]["reason"]
 
