@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
+#
 # Runs the given test targets one after the other; each must end with `N passed, N failed`.
 # The last line is their sum. A target that fails without such a line counts as one failure.
 set -u

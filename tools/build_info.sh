@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
+#
 # Writes the header with what the hypervisor says about its own build: compiler, date and commit.
 # Only the commit and the compiler decide the contents. The file is touched only when they change.
 # usage: build_info.sh <header> <compiler>

@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
+#
 # Code lines (neither blank nor comment only) of the hypervisor, per folder and in total.
 set -eu
 cd "$(dirname "$0")/.."

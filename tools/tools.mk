@@ -14,7 +14,7 @@ DEPS_GOALS := $(or $(MAKECMDGOALS),all)
 DEPS_JOBS  := $(if $(filter-out clean help loc,$(DEPS_GOALS)),build) \
               $(if $(filter run dom0,$(DEPS_GOALS)),$(if $(ISO),iso,run)) \
               $(if $(filter test%,$(DEPS_GOALS)),test) \
-              $(filter iso gdb check bench,$(DEPS_GOALS))
+              $(filter iso gdb check bench,$(patsubst format,check,$(DEPS_GOALS)))
 DEPS_DRY   := $(findstring n,$(firstword -$(MAKEFLAGS)))
 ifneq ($(strip $(DEPS_JOBS)),)
 ifeq ($(DEPS_DRY)$(MAKELEVEL),0)
@@ -27,7 +27,7 @@ endif
 DOM0_STAMP := $(B)/dom0/stamp
 ISO_IMAGE  := $(B)/krypton.iso
 
-.PHONY: run iso dom0 gdb bench check
+.PHONY: run iso dom0 gdb bench check format
 $(DOM0_STAMP): $(wildcard tools/dom0/*) $(addprefix tools/krtools/,cpio.py elf.py debian.py)
 	$(Q)python3 tools/dom0/build.py --out $(B)/dom0
 	$(Q)touch $@
@@ -56,3 +56,9 @@ gdb: $(B)/krypton $(DOM0_STAMP) ## the same under gdb with our symbols
 
 bench: $(B)/krypton.gz $(DOM0_STAMP) ## instructions, memory and size, beside Debian's Xen
 	@python3 bench/boot.py --kernel $(B)/krypton.gz
+
+check: ## layering, format, tidiness, static analysis
+	@tools/check.sh
+
+format: ## clang-format on every C file
+	$(Q)git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs clang-format -i

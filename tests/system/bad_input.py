@@ -77,7 +77,8 @@ class TruncatedKernel(OtherKernel, Scenario):
 
 
 class CorruptPayload(OtherKernel, Scenario):
-    TITLE, WORDS = "bad-corrupt-payload", r"(?i)(xz|payload|unpack|decompress).*(corrupt|damag|fail|broken|error|cannot)|" \
+    TITLE = "bad-corrupt-payload"
+    WORDS = r"(?i)(xz|payload|unpack|decompress).*(corrupt|damag|fail|broken|error|cannot)|" \
         r"(corrupt|damag|fail|broken|cannot).*(xz|payload|unpack|decompress)"
 
     def make(self, image):

@@ -179,8 +179,9 @@ class Runner:
             checks = [name for name in kind.checks() if self.selected(kind, name)]
             if checks:
                 self.run_scenario(kind, checks)
-        print("%d passed, %d failed%s" % (self.passed, self.failed,
-                                          ", %d skipped" % self.skipped if self.skipped else ""))
+        if self.skipped:
+            print("%d skipped" % self.skipped)
+        print("%d passed, %d failed" % (self.passed, self.failed))
         return 1 if self.failed else 0
 
     def run_scenario(self, kind, checks):

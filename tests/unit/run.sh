@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
+#
 # Runs unit test programs, shows the output of those that fail, ends with `N passed, N failed`.
 # A program that did not build, crashed, leaked or hung counts as one failure.
 set -u
