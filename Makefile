@@ -48,6 +48,14 @@ $(B)/krypton.gz: $(B)/krypton
 include arch/$(ARCH)/link.mk
 -include $(OBJS:.o=.d)
 
+doc: ## docs/hypercalls.md from the tables of operations
+	$(Q)tools/hypercalls_doc.py
+
+check: check-doc
+check-doc:
+	$(Q)tools/hypercalls_doc.py --check
+.PHONY: doc check check-doc
+
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort -u | sed -E 's/:.*## /\t/' | expand -t 18
 

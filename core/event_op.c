@@ -221,26 +221,21 @@ static int op_set_priority(struct domain *d, uint64_t addr)
     return rc != 0 ? rc : event_set_priority(d, op.port, op.priority);
 }
 
+#define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(EVTCHNOP_, nr, name);
+#include "event_ops.def"
+#undef OPERATION
+
 hypercall_result do_event_channel_op(struct hypercall_args *args)
 {
     struct domain *d = current_vcpu()->domain;
     uint64_t addr = args->arg[1];
 
     switch ((uint32_t)args->arg[0]) {
-    case EVTCHNOP_bind_interdomain: return op_bind_interdomain(d, addr);
-    case EVTCHNOP_bind_virq: return op_bind_virq(d, addr);
-    case EVTCHNOP_bind_pirq: return op_bind_pirq(d, addr);
-    case EVTCHNOP_close: return op_close(d, addr);
-    case EVTCHNOP_send: return op_send(d, addr);
-    case EVTCHNOP_status: return op_status(d, addr);
-    case EVTCHNOP_alloc_unbound: return op_alloc_unbound(d, addr);
-    case EVTCHNOP_bind_ipi: return op_bind_ipi(d, addr);
-    case EVTCHNOP_bind_vcpu: return op_bind_vcpu(d, addr);
-    case EVTCHNOP_unmask: return op_unmask(d, addr);
-    case EVTCHNOP_reset: return op_reset(d, addr);
-    case EVTCHNOP_init_control: return op_init_control(d, addr);
-    case EVTCHNOP_expand_array: return op_expand_array(d, addr);
-    case EVTCHNOP_set_priority: return op_set_priority(d, addr);
+#define OPERATION(nr, name, callers, long_running, purpose) \
+    case nr:                                                \
+        return op_##name(d, addr);
+#include "event_ops.def"
+#undef OPERATION
     default: return -ENOSYS;
     }
 }
