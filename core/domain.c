@@ -180,8 +180,14 @@ void domain_reap(void)
     }
 }
 
+/* Frames of the hypervisor that control tools may map, by the number DOMID_XEN. */
+struct domain_memory hypervisor_memory = {.lock = SPINLOCK_INIT(LOCK_RANK_MEMORY),
+                                          .owner = DOMAIN_ID_XEN,
+                                          .first = PAGE_NONE,
+                                          .last = PAGE_NONE};
+
 /* For core/page.c, with any lock held: a domain that has frames stays. */
 struct domain_memory *domain_memory_of(uint16_t owner)
 {
-    return &find(owner)->memory;
+    return owner == DOMAIN_ID_XEN ? &hypervisor_memory : &find(owner)->memory;
 }

@@ -60,6 +60,12 @@ static long vcpu_op_is_up(struct vcpu *v, uint64_t arg)
     return !(v->sched.stop & VCPU_STOP_DOWN);
 }
 
+static long vcpu_op_send_nmi(struct vcpu *v, uint64_t arg)
+{
+    arch_vcpu_send_nmi(v);
+    return 0;
+}
+
 static void read_runstate(struct vcpu *v, struct vcpu_runstate_info *info)
 {
     struct vcpu_runstate now;

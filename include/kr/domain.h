@@ -119,6 +119,8 @@ void domain_put(struct domain *d);
 /* First domain with an id >= `id`, with a reference; NULL at the end. */
 struct domain *domain_get_next(uint16_t id);
 extern struct domain *control_domain; /* dom0 */
+/* Account of frames that the hypervisor shows to control tools (DOMID_XEN). */
+extern struct domain_memory hypervisor_memory;
 /* Lowest unused id from `from` on; DOMAIN_ID_INVALID when there is none. */
 uint16_t domain_free_id(uint16_t from);
 /* From cpu_do_work(): frees what domain_put() left. */

@@ -10,7 +10,9 @@
 #include <kr/multiboot.h>
 #include <kr/option.h>
 #include <kr/page.h>
+#include <kr/string.h>
 #include <kr/time.h>
+#include <kr/version.h>
 #include <kr/vga_text.h>
 
 #include <x86/cpu.h>
@@ -74,6 +76,7 @@ static void console_start(void)
 {
     bool has_text = boot_info.screen.kind != BOOT_SCREEN_FRAMEBUFFER;
 
+    kr_strlcpy(version_command_line, boot_info.cmdline, sizeof(version_command_line));
     option_parse_line(boot_info.cmdline);
     vga_text_set_memory(has_text ? phys_to_virt(VGA_TEXT_PHYS) : NULL);
     console_init();

@@ -103,6 +103,14 @@ static uint64_t *own_descriptors(struct x86_tss *tss)
     return gdt;
 }
 
+/* Where the guest has no descriptors it finds absent ones. */
+static const uint64_t empty_page[512] __aligned(4096);
+
+static uint64_t empty_page_entry(void)
+{
+    return pte_make(virt_to_frame(empty_page), PTE_HV_RO);
+}
+
 static void syscall_init(void)
 {
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
@@ -126,6 +134,8 @@ void desc_cpu_init(struct cpu *cpu)
         stack_init(tss, ist, cpu);
     cpu->arch.tss = tss;
     cpu->arch.gdt_l1 = map_window(base, WINDOW_PAGES);
+    for (unsigned i = 0; i < GDT_GUEST_FRAMES; i++)
+        cpu->arch.gdt_l1[i] = empty_page_entry();
     cpu->arch.gdt_l1[GDT_HV_PAGE] = pte_make(virt_to_frame(own_descriptors(tss)), PTE_HV_DATA);
 
     struct table_register gdtr = {GDT_LIMIT, base}, idtr = {sizeof(idt) - 1, (uint64_t)idt};
@@ -154,7 +164,8 @@ static void load_gdt_frames(struct cpu *cpu, struct vcpu *v)
     unsigned count = MAX(v->arch.gdt_count, cpu->arch.gdt_loaded_count);
 
     for (unsigned i = 0; i < count; i++) {
-        cpu->arch.gdt_l1[i] = i < v->arch.gdt_count ? pte_make(v->arch.gdt_frames[i], PTE_HV_DATA) : 0;
+        cpu->arch.gdt_l1[i] =
+            i < v->arch.gdt_count ? pte_make(v->arch.gdt_frames[i], PTE_HV_DATA) : empty_page_entry();
         invlpg(base + i * PAGE_SIZE);
     }
     cpu->arch.gdt_loaded_count = v->arch.gdt_count;

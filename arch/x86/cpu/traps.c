@@ -55,7 +55,7 @@ void trap_from_guest(struct x86_regs *regs)
     if (regs->vector >= VECTOR_FIRST_IRQ && regs->vector != 0x80)
         irq_dispatch(regs->vector);
     else if (regs->vector == 0x80)
-        pv_inject_soft_interrupt(v, 0x80);
+        pv_soft_interrupt(v, 0x80, 0);
     else
         guest_exception(v, regs);
 }
@@ -152,6 +152,8 @@ struct x86_regs *guest_exit_prepare(void)
             cpu_do_work();
         if (!cpu->current)
             sched_idle_until_runnable();
+        else if (unlikely(cpu->current->arch.nmi_pending && !cpu->current->arch.in_nmi))
+            pv_deliver_nmi(cpu->current);
         else if (vcpu_has_upcall(cpu->current))
             pv_deliver_event(cpu->current);
         else if (!cpu->work)

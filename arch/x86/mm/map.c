@@ -4,11 +4,13 @@
  * map_init() only the device window grows.
  */
 #include <kr/arch.h>
+#include <kr/domain.h>
 #include <kr/log.h>
 #include <kr/page.h>
 #include <kr/string.h>
 #include <x86/cpu.h>
 #include <x86/map.h>
+#include <x86/pagetype.h>
 #include <x86/pte.h>
 #include <x86/tlb.h>
 
@@ -177,6 +179,19 @@ static void build_m2p(void)
     }
 }
 
+/* Control tools may map the table read-only, as frames of DOMID_XEN. */
+static void expose_m2p(void)
+{
+    for (unsigned i = 0; i < m2p_chunk_count(); i++) {
+        mfn_t first = m2p_chunk(i);
+
+        for (mfn_t mfn = first; first != MFN_INVALID && mfn < first + PTES_PER_TABLE; mfn++) {
+            page_expose(&hypervisor_memory, mfn);
+            page_of(mfn)->type = PAGE_TYPE_READ_ONLY << PAGE_TYPE_SHIFT | PAGE_TYPE_VALID | 1;
+        }
+    }
+}
+
 void map_init(const struct boot_info *info)
 {
     pte_nx = cpu_features.nx ? PTE_NX : 0;
@@ -195,6 +210,7 @@ void map_init(const struct boot_info *info)
     tlb_flush_local();
     page_early_finish();
     allocator_is_ready = true;
+    expose_m2p();
 }
 
 void *map_device(uint64_t phys, size_t size_bytes)
@@ -221,6 +237,11 @@ void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned i = L4_SLOT_HV_FIRST; i <= L4_SLOT_HV_LAST; i++)
         l4[i] = hv_l4[i];
+}
+
+void map_show_m2p(uint64_t *l4, bool visible)
+{
+    l4[L4_SLOT_HV_FIRST] = visible ? hv_l4[L4_SLOT_HV_FIRST] : 0;
 }
 
 static bool m2p_has(mfn_t mfn)

@@ -12,8 +12,6 @@
 #define MSR_TSC_AUX 0xc0000103u
 #define CR0_TS      (1u << 3)
 #define CR0_PE      (1u << 0)
-/* What LMSW loads: PE, MP, EM, TS; and it cannot clear PE. */
-#define CR0_LMSW 0xfu
 
 struct emulation {
     struct vcpu *v;
@@ -168,20 +166,6 @@ static enum emul_code change_cr0(struct emulation *e, uint64_t clear, uint64_t s
     return from_hook(e, vector);
 }
 
-static enum emul_code emulate_lmsw(struct emulation *e)
-{
-    uint64_t value = 0, address;
-
-    if (e->in.dst.kind != OPERAND_MEM) {
-        value = operand_read(e->regs, &e->in.dst);
-    } else {
-        address = insn_mem_address(&e->in, e->regs, &e->state->bases);
-        if (pv_emul_mem_read(e->v, address, &value, 2) != 0)
-            return emul_inject_page_fault(e->out, address, fault_code(e, 0));
-    }
-    return change_cr0(e, CR0_LMSW & ~CR0_PE, value & CR0_LMSW);
-}
-
 static enum emul_code emulate_smsw(struct emulation *e)
 {
     uint64_t cr0 = 0, address;
@@ -268,7 +252,6 @@ static enum emul_code emulate_kernel(struct emulation *e)
     case INSN_MOV_CR:
     case INSN_MOV_DR: return emulate_system_move(e);
     case INSN_CLTS: return change_cr0(e, CR0_TS, 0);
-    case INSN_LMSW: return emulate_lmsw(e);
     case INSN_RDMSR: return emulate_rdmsr(e);
     case INSN_WRMSR:
         return from_hook(e, pv_emul_write_msr(e->v, e->regs->rcx, read_edx_eax(e->regs)));
@@ -279,7 +262,6 @@ static enum emul_code emulate_kernel(struct emulation *e)
         return EMUL_DONE;
     case INSN_INVD:
     case INSN_WBINVD: pv_emul_wbinvd(e->v); return EMUL_DONE;
-    case INSN_HLT: return EMUL_DONE; /* stops once rip is past it */
     default: return emulate_any_ring(e);
     }
 }
@@ -326,6 +308,4 @@ void pv_emulate_privileged(struct vcpu *v, struct x86_regs *regs, const struct p
         out->code = emul_inject_page_fault(out, regs->rip + count, fault_code(&e, X86_PF_FETCH));
     else
         out->code = EMUL_UNHANDLED;
-    if (e.in.op == INSN_HLT && out->code == EMUL_DONE)
-        pv_emul_hlt(v);
 }

@@ -12,6 +12,8 @@
 #include <x86/traps.h>
 
 #define FRAME_WORDS_MAX 12
+#define INT_N_BYTES     2
+#define ERROR_CODE_IDT  2
 #define FLAGS_CLEARED   (X86_FLAG_TF | X86_FLAG_NT | X86_FLAG_RF | X86_FLAG_VM | X86_FLAG_AC)
 
 struct frame {
@@ -92,11 +94,36 @@ void pv_inject_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code)
     pv_inject_exception(v, X86_EXC_PF, error_code);
 }
 
-void pv_inject_soft_interrupt(struct vcpu *v, unsigned vector)
+/* DPL 0 gates admit nobody, 1 and 2 the guest's kernel, 3 everybody (xen/arch-x86/xen.h). */
+void pv_soft_interrupt(struct vcpu *v, unsigned vector, unsigned length_bytes)
 {
     const struct pv_trap *t = &v->arch.traps[vector];
+    struct frame f;
+
+    if (t->rip == 0 || t->dpl < (v->arch.in_kernel ? 1 : 3)) {
+        v->arch.regs.rip -= length_bytes ? 0 : INT_N_BYTES;
+        pv_inject_exception(v, X86_EXC_GP, vector << 3 | ERROR_CODE_IDT);
+        return;
+    }
+    v->arch.regs.rip += length_bytes;
+    f = frame_begin(v);
+    frame_add_return(&f, v);
+    frame_enter(v, &f, t->rip, t->masks_events);
+}
+
+void arch_vcpu_send_nmi(struct vcpu *v)
+{
+    v->arch.nmi_pending = true;
+    vcpu_kick(v);
+}
+
+void pv_deliver_nmi(struct vcpu *v)
+{
+    const struct pv_trap *t = v->arch.nmi.rip ? &v->arch.nmi : &v->arch.traps[X86_EXC_NMI];
     struct frame f = frame_begin(v);
 
+    v->arch.nmi_pending = false;
+    v->arch.in_nmi = true;
     frame_add_return(&f, v);
     frame_enter(v, &f, t->rip, t->masks_events);
 }

@@ -270,5 +270,6 @@ hypercall_result do_iret(struct hypercall_args *args)
         regs->rcx = ctx.rcx;
     }
     v->info->evtchn_upcall_mask = !(ctx.rflags & X86_FLAG_IF);
+    v->arch.in_nmi = false;
     return ctx.rax;
 }

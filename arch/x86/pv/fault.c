@@ -76,8 +76,14 @@ static bool emulate_table_write(struct vcpu *v, uint64_t addr)
 
 void pv_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code)
 {
-    if (!pv_address_is_allowed(addr) && pv_ldt_fault(v, addr))
-        return;
+    if (!pv_address_is_allowed(addr)) {
+        uint64_t ldt_offset = addr - desc_ldt_window(this_cpu());
+
+        if (pv_ldt_fault(v, addr))
+            return;
+        if (ldt_offset < (uint64_t)v->arch.ldt_count * 8)
+            addr = v->arch.ldt_base + ldt_offset; /* where the guest thinks its table is */
+    }
     if (v->arch.in_kernel) {
         /* A store of the guest's kernel to a page that is mapped read-only. */
         if ((error_code & (X86_PF_PRESENT | X86_PF_WRITE)) == (X86_PF_PRESENT | X86_PF_WRITE) &&

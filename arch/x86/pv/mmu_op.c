@@ -27,6 +27,25 @@ struct domain *mmu_subject_get(struct vcpu *v, uint16_t id)
     return d;
 }
 
+int mmu_frame_owner(struct vcpu *v, uint16_t id, uint16_t *owner)
+{
+    struct domain *d;
+
+    /* I/O frames have no owner: what matters there is the caller's own right to them. */
+    *owner = id == DOMID_SELF || id == DOMID_IO ? v->domain->id : id;
+    if (id == DOMID_SELF)
+        return 0;
+    if (!v->domain->is_privileged)
+        return -EPERM;
+    if (id == DOMID_IO || id == DOMID_XEN)
+        return 0;
+    d = id == v->domain->id ? NULL : domain_get(id);
+    if (!d)
+        return -ESRCH;
+    domain_put(d); /* frames are taken by their owner's number, and only from a live owner */
+    return 0;
+}
+
 /* A frame that is no page table: a plain store. */
 static int write_plain(struct page *p, uint64_t addr, uint64_t value, struct domain *d)
 {
@@ -63,9 +82,9 @@ static int update_entry(struct domain *tables, uint16_t frame_owner, uint64_t ad
     return err;
 }
 
-static int update_m2p(struct domain *d, uint64_t addr, uint64_t pfn)
+static int update_m2p(uint16_t owner, uint64_t addr, uint64_t pfn)
 {
-    struct page *p = page_get_frame(addr >> PAGE_SHIFT, d->id);
+    struct page *p = page_get_frame(addr >> PAGE_SHIFT, owner);
 
     if (!p)
         return -EINVAL;
@@ -74,21 +93,21 @@ static int update_m2p(struct domain *d, uint64_t addr, uint64_t pfn)
     return 0;
 }
 
-static int update_one(struct domain *tables, struct domain *frames, const struct mmu_update *u)
+static int update_one(struct domain *tables, uint16_t frame_owner, const struct mmu_update *u)
 {
     uint64_t addr = u->ptr & ~7UL;
 
     switch (u->ptr & 3) {
-    case MMU_NORMAL_PT_UPDATE: return update_entry(tables, frames->id, addr, u->val, false);
-    case MMU_PT_UPDATE_PRESERVE_AD: return update_entry(tables, frames->id, addr, u->val, true);
-    case MMU_MACHPHYS_UPDATE: return update_m2p(frames, addr, u->val);
+    case MMU_NORMAL_PT_UPDATE: return update_entry(tables, frame_owner, addr, u->val, false);
+    case MMU_PT_UPDATE_PRESERVE_AD: return update_entry(tables, frame_owner, addr, u->val, true);
+    case MMU_MACHPHYS_UPDATE: return update_m2p(frame_owner, addr, u->val);
     default: return -ENOSYS;
     }
 }
 
 /* args: list, count, done (guest address or 0), foreign domain. A restarted call keeps what was done
  * before in the high half of count. */
-static long update_list(struct domain *tables, struct domain *frames, struct hypercall_args *args)
+static long update_list(struct domain *tables, uint16_t frame_owner, struct hypercall_args *args)
 {
     uint32_t count = args->arg[1], done_before = args->arg[1] >> 32, done = 0;
     struct mmu_update u;
@@ -103,7 +122,7 @@ static long update_list(struct domain *tables, struct domain *frames, struct hyp
             err = -EFAULT;
             break;
         }
-        err = update_one(tables, frames, &u);
+        err = update_one(tables, frame_owner, &u);
         if (err) {
             log_guest(LOG_DEBUG, tables, "mmu_update of %#lx to %#lx refused (error %ld)", u.ptr, u.val, err);
             break;
@@ -124,24 +143,18 @@ hypercall_result do_mmu_update(struct hypercall_args *args)
 {
     struct vcpu *v = current_vcpu();
     uint32_t foreign = args->arg[3];
-    uint16_t table_owner = foreign >> 16;
-    struct domain *frames = mmu_frame_owner_get(v, foreign & 0xffff);
-    struct domain *tables = table_owner ? mmu_subject_get(v, table_owner - 1) : mmu_subject_get(v, DOMID_SELF);
-    long err = -ESRCH;
+    uint16_t table_owner = foreign >> 16, frame_owner;
+    struct domain *tables;
+    long err = mmu_frame_owner(v, foreign & 0xffff, &frame_owner);
 
-    if (frames && tables)
-        err = update_list(tables, frames, args);
-    if (frames)
-        domain_put(frames);
-    if (tables)
-        domain_put(tables);
+    if (err)
+        return err;
+    tables = mmu_subject_get(v, table_owner ? table_owner - 1 : DOMID_SELF);
+    if (!tables)
+        return -ESRCH;
+    err = update_list(tables, frame_owner, args);
+    domain_put(tables);
     return err;
-}
-
-struct domain *mmu_frame_owner_get(struct vcpu *v, uint16_t id)
-{
-    /* I/O frames have no owner: what matters there is the caller's own right to them. */
-    return mmu_subject_get(v, id == DOMID_IO ? DOMID_SELF : id);
 }
 
 int pv_update_va(struct vcpu *v, uint64_t va, uint64_t entry, uint16_t frame_owner)
@@ -186,16 +199,15 @@ static int flush_after(uint64_t va, uint64_t flags)
     }
 }
 
-static long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags, uint16_t frame_owner)
+static long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags, uint16_t foreign)
 {
     struct vcpu *v = current_vcpu();
-    struct domain *frames = mmu_frame_owner_get(v, frame_owner);
-    int err;
+    uint16_t frame_owner;
+    int err = mmu_frame_owner(v, foreign, &frame_owner);
 
-    if (!frames)
-        return -ESRCH;
-    err = pv_update_va(v, va, entry, frames->id);
-    domain_put(frames);
+    if (err)
+        return err;
+    err = pv_update_va(v, va, entry, frame_owner);
     if (err) {
         log_guest(LOG_DEBUG, v->domain, "update_va_mapping of %#lx to %#lx refused (error %d)", va, entry, err);
         return err;

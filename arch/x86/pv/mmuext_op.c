@@ -7,6 +7,7 @@
 #include <kr/string.h>
 #include <x86/cpu.h>
 #include <x86/desc.h>
+#include <x86/map.h>
 #include <x86/mmu_op.h>
 #include <x86/pagetype.h>
 #include <x86/pv.h>
@@ -40,6 +41,7 @@ int pv_set_kernel_root(struct vcpu *v, mfn_t mfn)
 
     if (err)
         return err;
+    map_show_m2p(frame_to_virt(mfn), true);
     v->arch.kernel_root = mfn;
     if (v == current_vcpu() && v->arch.in_kernel)
         tlb_load_root(mfn);
@@ -55,6 +57,8 @@ int pv_set_user_root(struct vcpu *v, mfn_t mfn)
 
     if (err)
         return err;
+    if (mfn && mfn != v->arch.kernel_root)
+        map_show_m2p(frame_to_virt(mfn), false);
     v->arch.user_root = mfn;
     if (old)
         root_put(old);
@@ -136,6 +140,17 @@ static int op_on_frames(struct domain *d, const struct mmuext_op *op)
     }
 }
 
+/* Flushing more CPUs than asked for is allowed, and the clock leaves out those that need not. */
+static int flush_vcpus(struct vcpu *v, const struct mmuext_op *op)
+{
+    uint8_t mask[VCPU_COUNT_MAX / 8];
+
+    if (arch_guest_read(mask, guest_handle(op->arg2.vcpumask), DIV_ROUND_UP(v->domain->vcpu_max, 8)) != 0)
+        return -EFAULT;
+    tlb_flush_guest_all();
+    return 0;
+}
+
 static int op_on_vcpu(struct vcpu *v, const struct mmuext_op *op)
 {
     switch (op->cmd) {
@@ -146,9 +161,8 @@ static int op_on_vcpu(struct vcpu *v, const struct mmuext_op *op)
         if (pv_address_is_allowed(op->arg1.linear_addr))
             tlb_flush_page_local(op->arg1.linear_addr);
         return 0;
-    /* Flushing more CPUs than asked for is allowed, and the clock leaves out those that need not. */
     case MMUEXT_TLB_FLUSH_MULTI:
-    case MMUEXT_INVLPG_MULTI:
+    case MMUEXT_INVLPG_MULTI: return flush_vcpus(v, op);
     case MMUEXT_TLB_FLUSH_ALL:
     case MMUEXT_INVLPG_ALL: tlb_flush_guest_all(); return 0;
     case MMUEXT_FLUSH_CACHE:

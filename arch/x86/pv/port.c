@@ -10,6 +10,9 @@
 #include <x86/pci.h>
 #include <x86/pv.h>
 
+#define RTC_INDEX     0x70
+#define RTC_DATA      0x71
+#define RTC_INDEX_MASK 0x7f
 #define PCI_ADDRESS   0xcf8
 #define PCI_DATA      0xcfc
 
@@ -52,6 +55,33 @@ static void machine_out(uint16_t port, unsigned bytes, uint32_t value)
     }
 }
 
+/* The index register cannot be read back on PCs; we remember it. Index and data are one step because
+ * the hypervisor reads the clock only before dom0 starts. */
+static uint8_t rtc_index;
+
+static uint32_t rtc_read(uint16_t port)
+{
+    if (port == RTC_INDEX)
+        return rtc_index;
+    arch_port_write8(RTC_INDEX, rtc_index);
+    return arch_port_read8(RTC_DATA);
+}
+
+static void rtc_write(uint16_t port, uint8_t value)
+{
+    if (port == RTC_INDEX) {
+        rtc_index = value & RTC_INDEX_MASK; /* bit 7 would mask NMIs: they are ours */
+        return;
+    }
+    arch_port_write8(RTC_INDEX, rtc_index);
+    arch_port_write8(RTC_DATA, value);
+}
+
+static bool is_rtc(uint16_t port, unsigned bytes)
+{
+    return bytes == 1 && (port == RTC_INDEX || port == RTC_DATA);
+}
+
 static bool is_pci_data(uint16_t port, unsigned bytes)
 {
     return port >= PCI_DATA && port + bytes <= PCI_DATA + 4;
@@ -66,6 +96,8 @@ int pv_emul_port_in(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t *val
         *value = pci_guest_address_read(v->domain);
     else if (is_pci_data(port, bytes))
         *value = pci_guest_data_read(v->domain, port - PCI_DATA, bytes);
+    else if (is_rtc(port, bytes))
+        *value = rtc_read(port);
     else
         *value = machine_in(port, bytes);
     return 0;
@@ -79,6 +111,8 @@ int pv_emul_port_out(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t val
         pci_guest_address_write(v->domain, value);
     else if (is_pci_data(port, bytes))
         pci_guest_data_write(v->domain, port - PCI_DATA, bytes, value);
+    else if (is_rtc(port, bytes))
+        rtc_write(port, value);
     else
         machine_out(port, bytes, value);
     return 0;

@@ -18,6 +18,8 @@
 #define DESC_CODE_L BIT(53)
 #define DESC_CODE_D BIT(54)
 
+/* What the kernel reads, but for TS. */
+#define CR0_GUEST (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 #define CR4_GUEST_MAY (CR4_PAE | CR4_MCE | CR4_PGE | CR4_PSE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE | CR4_TSD)
 
 static enum code_mode code_mode(struct vcpu *v)
@@ -40,8 +42,6 @@ static struct pv_emul_state emul_state(struct vcpu *v)
 /* Carries out what the emulator decided; false: reflect the original fault. */
 static bool outcome_apply(struct vcpu *v, const struct emul_outcome *out)
 {
-    const struct pv_trap *t = &v->arch.traps[out->vector];
-
     switch (out->code) {
     case EMUL_DONE:
     case EMUL_RETRY: return true;
@@ -53,12 +53,7 @@ static bool outcome_apply(struct vcpu *v, const struct emul_outcome *out)
             pv_inject_exception(v, out->vector, out->error_code);
         return true;
     case EMUL_SOFT_INT:
-        if (!v->arch.in_kernel && t->dpl < 3) {
-            pv_inject_exception(v, X86_EXC_GP, out->vector << 3 | 2);
-            return true;
-        }
-        v->arch.regs.rip += out->length_bytes;
-        pv_inject_soft_interrupt(v, out->vector);
+        pv_soft_interrupt(v, out->vector, out->length_bytes);
         return true;
     default: return false;
     }
@@ -69,6 +64,10 @@ void pv_general_protection(struct vcpu *v, uint32_t error_code)
     struct pv_emul_state state = emul_state(v);
     struct emul_outcome out = {0};
 
+    if (!pv_address_is_allowed(v->arch.regs.rip)) { /* it jumped there: nothing to emulate */
+        pv_inject_exception(v, X86_EXC_GP, error_code);
+        return;
+    }
     pv_emulate_privileged(v, &v->arch.regs, &state, &out);
     if (!outcome_apply(v, &out))
         pv_inject_exception(v, X86_EXC_GP, error_code);
@@ -115,11 +114,11 @@ int pv_emul_mem_write(struct vcpu *v, uint64_t gva, const void *buffer, unsigned
 int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
 {
     switch (cr) {
-    case 0: *value = CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | (v->arch.ts ? CR0_TS : 0); return 0;
+    case 0: *value = CR0_GUEST | (v->arch.ts ? CR0_TS : 0); return 0;
     case 2: *value = v->info->arch.cr2; return 0;
     case 3: *value = pv_active_root(v) << PAGE_SHIFT; return 0;
     case 4: *value = v->arch.cr4; return 0;
-    default: return X86_EXC_UD;
+    default: return X86_EXC_GP;
     }
 }
 
@@ -129,15 +128,29 @@ int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
 
     switch (cr) {
     case 0:
+        if ((value ^ CR0_GUEST) & ~(uint64_t)CR0_TS)
+            return X86_EXC_GP;
         hardware_cr0 = read_cr0() & ~(uint64_t)CR0_TS;
         v->arch.ts = value & CR0_TS;
         write_cr0(v->arch.ts ? hardware_cr0 | CR0_TS : hardware_cr0);
         return 0;
     case 2: v->info->arch.cr2 = value; return 0;
     case 3: return pv_set_kernel_root(v, value >> PAGE_SHIFT) == 0 ? 0 : X86_EXC_GP;
-    case 4: v->arch.cr4 = (value & CR4_GUEST_MAY & (cpu_features.cr4 | CR4_TSD)) | CR4_PAE; return 0;
-    default: return X86_EXC_UD;
+    case 4:
+        v->arch.cr4 = (value & CR4_GUEST_MAY & (cpu_features.cr4 | CR4_TSD)) | CR4_PAE;
+        pv_cr4_load(v);
+        return 0;
+    default: return X86_EXC_GP;
     }
+}
+
+/* Bits that act on ring 3 directly follow the guest's choice; the others are ours. */
+void pv_cr4_load(const struct vcpu *v)
+{
+    uint64_t cr4 = (cpu_features.cr4 & ~(uint64_t)CR4_FSGSBASE) | (v->arch.cr4 & (CR4_FSGSBASE | CR4_TSD));
+
+    if (read_cr4() != cr4)
+        write_cr4(cr4);
 }
 
 int pv_emul_read_dr(struct vcpu *v, unsigned dr, uint64_t *value)
@@ -160,8 +173,11 @@ int pv_emul_xsetbv(struct vcpu *v, uint32_t index, uint64_t value)
     return index == 0 && fpu_set_xcr0(v, value) ? 0 : X86_EXC_GP;
 }
 
+/* CR4.TSD is what makes RDTSC trap, and only guest user mode is meant by it. */
 int pv_emul_rdtsc(struct vcpu *v, uint64_t *value)
 {
+    if (!v->arch.in_kernel && (v->arch.cr4 & CR4_TSD))
+        return X86_EXC_GP;
     *value = rdtsc();
     return 0;
 }
@@ -182,13 +198,4 @@ void pv_emul_wbinvd(struct vcpu *v)
 {
     if (v->domain->is_privileged)
         __asm__ volatile("wbinvd" : : : "memory");
-}
-
-/* HLT waits for an event whatever the event mask says, as SCHEDOP_block does. */
-void pv_emul_hlt(struct vcpu *v)
-{
-    v->info->evtchn_upcall_mask = 0;
-    vcpu_stop(v, VCPU_STOP_BLOCKED);
-    if (vcpu_has_upcall(v))
-        vcpu_start(v, VCPU_STOP_BLOCKED);
 }

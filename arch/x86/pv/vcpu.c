@@ -83,6 +83,7 @@ void arch_vcpu_switch(struct vcpu *from, struct vcpu *to)
     desc_load_guest(to);
     load_segments(to);
     fpu_load(to);
+    pv_cr4_load(to);
     if (to->arch.debugreg[7] || (from && from->arch.debugreg[7]))
         pv_debugreg_load(to);
     if (cpu_features.rdtscp)

@@ -46,7 +46,8 @@ struct arch_vcpu {
     bool in_kernel;       /* guest kernel mode (kernel root loaded) */
     bool ts;              /* virtual CR0.TS */
     uint8_t iopl;         /* virtual IOPL */
-    bool in_nmi;
+    bool in_nmi;               /* until the handler's iret */
+    _Atomic bool nmi_pending;
     mfn_t kernel_root, user_root; /* L4 frames, user: 0 = none */
     uint64_t kernel_ss, kernel_sp;
     uint64_t fs_base, gs_base;   /* live ones, saved while another vCPU runs */

@@ -5,8 +5,8 @@
  * vCPU's state goes through the pv_emul_* functions, which arch/x86/pv/ provides.
  *
  * Answers what PV kernels execute: port I/O, CLI and STI (nothing happens: events are masked in
- * shared memory), control and debug registers, MSRs, XSETBV, CPUID, time stamps, INVLPG, HLT,
- * cache flushes. Descriptor-table loads, IRET and the like are reflected as the faults they took.
+ * shared memory), control and debug registers, MSRs, XSETBV, CPUID, time stamps, INVLPG,
+ * cache flushes. HLT is not among them: PV kernels block by hypercall. Descriptor-table loads, IRET and the like are reflected as the faults they took.
  */
 #pragma once
 
@@ -50,7 +50,7 @@ int pv_emul_port_out(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t val
 
 int pv_emul_read_msr(struct vcpu *v, uint32_t msr, uint64_t *value) __must_check;
 int pv_emul_write_msr(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
-/* cr is 0, 2, 3, 4 or 8; CLTS, LMSW and SMSW arrive as accesses to CR0. */
+/* cr is 0, 2, 3, 4 or 8; CLTS and SMSW arrive as accesses to CR0. */
 int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value) __must_check;
 int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value) __must_check;
 int pv_emul_read_dr(struct vcpu *v, unsigned dr, uint64_t *value) __must_check;
@@ -64,5 +64,3 @@ int pv_emul_rdpmc(struct vcpu *v, uint32_t counter, uint64_t *value) __must_chec
 void pv_emul_invlpg(struct vcpu *v, uint64_t gva);
 /* INVD, too, writes back. */
 void pv_emul_wbinvd(struct vcpu *v);
-/* rip is already past the instruction. */
-void pv_emul_hlt(struct vcpu *v);

@@ -23,6 +23,8 @@ const void *map_firmware(uint64_t phys, size_t size_bytes);
 uint64_t *map_window(uint64_t va, unsigned page_count);
 /* Copies our slots into a guest's L4. */
 void map_fill_guest_l4(uint64_t *l4);
+/* Whether code that runs on this L4 can read the M2P: kernels may, user mode may not. */
+void map_show_m2p(uint64_t *l4, bool visible);
 /* M2P. */
 void m2p_set(mfn_t mfn, uint64_t pfn);
 uint64_t m2p_get(mfn_t mfn);

@@ -6,5 +6,5 @@
 
 /* The domain whose tables a caller may change, NULL when it may not. Takes a reference. */
 struct domain *mmu_subject_get(struct vcpu *v, uint16_t id);
-/* The domain whose frames a caller may map, NULL when it may not. Takes a reference. */
-struct domain *mmu_frame_owner_get(struct vcpu *v, uint16_t id);
+/* Whose frames a caller means by a foreign domain's number. -ESRCH, -EPERM. */
+int mmu_frame_owner(struct vcpu *v, uint16_t id, uint16_t *owner) __must_check;

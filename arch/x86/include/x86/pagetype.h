@@ -20,6 +20,7 @@ enum page_type {
     PAGE_TYPE_L3,
     PAGE_TYPE_L4,
     PAGE_TYPE_DESCRIPTOR,
+    PAGE_TYPE_READ_ONLY, /* frames of ours that are shown, never to be written by a guest */
 };
 
 #define PAGE_TYPE_SHIFT      28

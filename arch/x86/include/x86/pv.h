@@ -12,9 +12,11 @@
 void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code);
 /* #PF: records the address where the guest looks for it. */
 void pv_inject_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code);
-/* A software interrupt: rip already points behind it. */
-void pv_inject_soft_interrupt(struct vcpu *v, unsigned vector);
+/* A software interrupt by an instruction of `length_bytes` at rip (0: rip is behind it already):
+ * the guest's gate decides whether it is delivered or refused with #GP. */
+void pv_soft_interrupt(struct vcpu *v, unsigned vector, unsigned length_bytes);
 void pv_deliver_event(struct vcpu *v);
+void pv_deliver_nmi(struct vcpu *v);
 void pv_deliver_syscall(struct vcpu *v);
 void pv_deliver_failsafe(struct vcpu *v);
 bool pv_vector_has_error_code(unsigned vector);
@@ -50,6 +52,9 @@ int pv_update_va(struct vcpu *v, uint64_t va, uint64_t entry, uint16_t frame_own
 /* Debug registers: checked write, effective at once for the current vCPU. -EINVAL, -EPERM. */
 int pv_debugreg_write(struct vcpu *v, unsigned index, uint64_t value) __must_check;
 void pv_debugreg_load(const struct vcpu *v);
+
+/* CR4 as this vCPU wants it, for the CPU it is loaded on. */
+void pv_cr4_load(const struct vcpu *v);
 
 /* Selectors a guest may load: not ours, except the flat ones. Null is fine. */
 static inline bool pv_selector_is_allowed(uint16_t selector)
