@@ -19,7 +19,8 @@ enum lock_rank {
     LOCK_RANK_GRANT = 30,       /* grant table size, active entries, maptrack */
     LOCK_RANK_P2M = 40,         /* guest-frame table */
     LOCK_RANK_EVENT = 50,       /* ports of one domain */
-    LOCK_RANK_IRQ = 55,         /* interrupt descriptors and routing */
+    LOCK_RANK_IRQ_ROUTING = 54, /* which interrupts exist and whose pirqs they are */
+    LOCK_RANK_IRQ = 55,         /* one interrupt: its listeners; taken by interrupt handlers */
     LOCK_RANK_EVENT_PORT = 57,  /* one port: held while raising, by interrupt handlers too */
     LOCK_RANK_EVENT_QUEUE = 58, /* FIFO queues of one vCPU */
     LOCK_RANK_SCHED = 60,       /* run queue of one CPU */
@@ -29,6 +30,8 @@ enum lock_rank {
     LOCK_RANK_MEMORY = 68,      /* page list and totals of one domain */
     LOCK_RANK_HEAP = 70,        /* free lists, frame states */
     LOCK_RANK_SLAB = 72,        /* small objects: takes frames with HEAP before, never inside */
+    LOCK_RANK_PCI = 76,         /* configuration space: address and data as one step; leaf */
+    LOCK_RANK_IOAPIC = 77,      /* registers of the IO-APICs; leaf */
     LOCK_RANK_CONSOLE = 80,     /* output ring; leaf */
 };
 
