@@ -107,7 +107,6 @@ int event_bind_pirq(struct domain *d, uint32_t pirq, bool share) __must_check;
 int event_bind_ipi(struct domain *d, uint32_t vcpu) __must_check;
 int event_bind_vcpu(struct domain *d, uint32_t number, uint32_t vcpu) __must_check;
 int event_set_priority(struct domain *d, uint32_t number, uint32_t priority) __must_check;
-int event_unmask(struct domain *d, uint32_t number) __must_check;
 /* 0, or -EINVAL: nothing to close. */
 int event_close(struct domain *d, uint32_t number);
 /* Closes all ports, in bounded steps; `to_2l`: also leaves the FIFO ABI. */

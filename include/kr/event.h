@@ -73,6 +73,8 @@ bool vcpu_has_upcall(const struct vcpu *v);
 /* Connects a hypervisor-made port: an unbound port of `d` for `remote`, negative errno on failure.
  */
 int event_alloc_unbound(struct domain *d, uint16_t remote_domain) __must_check;
+/* EVTCHNOP_unmask: what waits behind the mask is told. -EINVAL: no such port. */
+int event_unmask(struct domain *d, uint32_t port) __must_check;
 /* EVTCHNOP_send of domain `d` from its port. -EINVAL: not a port that sends. */
 int event_send(struct domain *d, uint32_t port) __must_check;
 
