@@ -37,3 +37,11 @@ bool iomem_is_allowed(const struct domain *d, mfn_t mfn, bool writable)
             return reserved[i].readable && !writable;
     return true;
 }
+
+bool iomem_is_readonly(mfn_t mfn)
+{
+    for (unsigned i = 0; i < reserved_count; i++)
+        if (mfn >= reserved[i].first && mfn < reserved[i].end)
+            return reserved[i].readable;
+    return false;
+}

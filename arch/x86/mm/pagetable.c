@@ -7,6 +7,7 @@
  */
 #include <kr/errno.h>
 #include <kr/log.h>
+#include <x86/iomem.h>
 #include <x86/map.h>
 #include <x86/pagetype.h>
 #include <x86/pte.h>
@@ -24,8 +25,12 @@ static uint64_t entry_normalise(uint64_t entry, enum page_type type)
     if (!(entry & PTE_P))
         return entry;
     entry |= PTE_US;
-    if (type == PAGE_TYPE_L1)
-        entry &= ~PTE_G;
+    if (type != PAGE_TYPE_L1)
+        return entry;
+    entry &= ~PTE_G;
+    /* Drivers map their registers whole, with the interrupt table that we write for them. */
+    if ((entry & PTE_RW) && !frame_is_ram(pte_frame(entry)) && iomem_is_readonly(pte_frame(entry)))
+        entry &= ~PTE_RW;
     return entry;
 }
 
