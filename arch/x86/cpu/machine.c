@@ -125,6 +125,11 @@ void machine_set_acpi(const struct acpi_fadt *f)
     fadt = f;
 }
 
+const struct acpi_fadt *machine_acpi(void)
+{
+    return fadt;
+}
+
 void arch_machine_halt(void)
 {
     irq_disable();
