@@ -200,9 +200,6 @@ void arch_pirq_eoi(struct domain *d, unsigned pirq);
 
 void arch_machine_reboot(void) __noreturn;
 void arch_machine_halt(void) __noreturn;
-/* ACPI sleep state `state` with the control domain's values for the PM1 control registers; for
- * state 5 (off) it returns only on failure. -EOPNOTSUPP: cannot; -EINVAL: values that do not sleep. */
-int arch_acpi_sleep(unsigned state, uint16_t pm1a, uint16_t pm1b) __must_check;
 /* Highest RAM frame number + 1. */
 mfn_t arch_frame_end(void);
 /* Registers and backtrace of this CPU, for panic() and debug keys. Any context. */

@@ -23,7 +23,7 @@ static void control_write(const struct acpi_register *r, uint16_t value)
         arch_port_write16(r->address, value);
 }
 
-int arch_acpi_sleep(unsigned state, uint16_t pm1a, uint16_t pm1b)
+int machine_acpi_sleep(unsigned state, uint16_t pm1a, uint16_t pm1b)
 {
     const struct acpi_fadt *fadt = machine_acpi();
     const uint16_t allowed = PM1_SCI_ENABLE | PM1_TYPE_MASK | PM1_SLEEP_ENABLE;

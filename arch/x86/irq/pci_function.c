@@ -5,6 +5,7 @@
  */
 #include <kr/errno.h>
 #include <kr/heap.h>
+#include <x86/pirq.h>
 
 #include "pci_internal.h"
 
@@ -107,6 +108,19 @@ int pci_function_remove(struct pci_address a)
     spin_unlock_irqrestore(&pci_lock, flags);
     heap_free(f);
     return 0;
+}
+
+bool arch_pci_is_known(uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    struct pci_address a = {.segment = segment, .bus = bus, .devfn = devfn};
+    const struct pci_function *f;
+    bool is_known;
+
+    spin_lock(&irq_routing_lock);
+    f = find(a);
+    is_known = f && f->was_announced;
+    spin_unlock(&irq_routing_lock);
+    return is_known;
 }
 
 void pci_function_set_msi_count(struct pci_function *f, unsigned count)

@@ -11,7 +11,7 @@
 #include <kr/time.h>
 #include <x86/cpu.h>
 #include <x86/dom0.h>
-#include <x86/ioapic.h>
+#include <x86/irq.h>
 #include <x86/map.h>
 #include <x86/pagetype.h>
 #include <x86/pte.h>

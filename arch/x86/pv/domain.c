@@ -6,7 +6,7 @@
 #include <kr/heap.h>
 #include <kr/hypercall.h>
 #include <kr/log.h>
-#include <x86/ioapic.h>
+#include <x86/irq.h>
 #include <x86/pagetype.h>
 #include <x86/pv.h>
 
@@ -73,6 +73,7 @@ static int tables_unpin(struct domain *d)
 int arch_domain_relinquish(struct domain *d)
 {
     if (d->arch.unpin_next == 0) {
+        irq_domain_fini(d);
         roots_drop(d);
         d->arch.unpin_next = domain_memory_first(&d->memory);
     }

@@ -9,6 +9,9 @@
 void machine_set_acpi(const struct acpi_fadt *f);
 /* NULL before that. */
 const struct acpi_fadt *machine_acpi(void);
+/* ACPI sleep state `state` with the control domain's values for the PM1 control registers; for
+ * state 5 (off) it returns only on failure. -EOPNOTSUPP: cannot; -EINVAL: values that do not sleep. */
+int machine_acpi_sleep(unsigned state, uint16_t pm1a, uint16_t pm1b) __must_check;
 /* The trap frame that arch_crash_dump() will show. */
 void crash_regs_set(const struct x86_regs *regs);
 /* Return addresses along the frame pointers from `frame`; `rip` first when not 0. */
