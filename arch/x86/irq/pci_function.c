@@ -3,6 +3,7 @@
  * The PCI functions of the machine that somebody asked for: where their MSI capabilities are and
  * which of them the hypervisor has programmed (x86/pci.h).
  */
+#include <kr/arch.h>
 #include <kr/errno.h>
 #include <kr/heap.h>
 #include <x86/pirq.h>
