@@ -173,3 +173,22 @@ int vcpu_info_register(struct vcpu *v, uint64_t gfn, uint32_t offset)
     arch_vcpu_time_publish(v);
     return 0;
 }
+
+void vcpu_pause(struct vcpu *v)
+{
+    spin_lock(&v->domain->lock);
+    v->pause_count++;
+    spin_unlock(&v->domain->lock);
+    vcpu_stop_sync(v, VCPU_STOP_PAUSED);
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+    bool go;
+
+    spin_lock(&v->domain->lock);
+    go = --v->pause_count == 0;
+    spin_unlock(&v->domain->lock);
+    if (go)
+        vcpu_start(v, VCPU_STOP_PAUSED);
+}

@@ -1,5 +1,5 @@
 # The x86 port's sources and its link steps.
-ARCH_SRCS := $(wildcard $(foreach d,boot cpu irq mm pv pure,arch/x86/$(d)/*.c arch/x86/$(d)/*.S))
+ARCH_SRCS := $(wildcard $(foreach d,boot control cpu irq mm pv pure,arch/x86/$(d)/*.c arch/x86/$(d)/*.S))
 LDS       := $(B)/krypton.lds
 
 $(B)/gen/asm_offsets.h: arch/x86/asm_offsets.c

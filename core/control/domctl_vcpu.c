@@ -73,26 +73,6 @@ long domctl_op_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
 /* ---- registers --------------------------------------------------------------------------------
  */
 
-/* The control lock is held. */
-static void vcpu_pause_sync(struct vcpu *v)
-{
-    spin_lock(&v->domain->lock);
-    v->pause_count++;
-    spin_unlock(&v->domain->lock);
-    vcpu_stop_sync(v, VCPU_STOP_PAUSED);
-}
-
-static void vcpu_unpause(struct vcpu *v)
-{
-    bool go;
-
-    spin_lock(&v->domain->lock);
-    go = --v->pause_count == 0;
-    spin_unlock(&v->domain->lock);
-    if (go)
-        vcpu_start(v, VCPU_STOP_PAUSED);
-}
-
 long domctl_op_setvcpucontext(struct domain *d, struct xen_domctl *op)
 {
     uint64_t addr = guest_handle(op->u.vcpucontext.ctxt);
@@ -107,7 +87,7 @@ long domctl_op_setvcpucontext(struct domain *d, struct xen_domctl *op)
         return -EOPNOTSUPP; /* a reset */
     if (atomic_exchange(&v->context_busy, true))
         return -EBUSY;
-    vcpu_pause_sync(v);
+    vcpu_pause(v);
     rc = arch_vcpu_set_context(v, addr);
     if (rc == 0)
         v->is_initialised = true;
@@ -127,7 +107,7 @@ long domctl_op_getvcpucontext(struct domain *d, struct xen_domctl *op)
         return -EINVAL;
     if (!v->is_initialised)
         return -ENODATA;
-    vcpu_pause_sync(v);
+    vcpu_pause(v);
     rc = arch_vcpu_get_context(v, guest_handle(op->u.vcpucontext.ctxt));
     vcpu_unpause(v);
     return rc;

@@ -150,6 +150,11 @@ void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
  */
 int domain_destroy(struct domain *d) __must_check;
 
+/* Counted. One vCPU, of another domain or another one of the current domain; the same rules as
+ * vcpu_stop_sync(). The control lock is held. */
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+
 /* ---- core/vcpu.c ------------------------------------------------------------------------------
  */
 

@@ -106,6 +106,8 @@ static void memory_init(void)
     void *ring;
 
     map_init(&boot_info);
+    if (boot_info.efi_system_table == 0)
+        machine_read_bios_area();
     desc_cpu_init(&boot_cpu);
     log_info("Memory: %lu MiB", page_total_count() >> (20 - PAGE_SHIFT));
     ring_bytes = console_ring_wanted_bytes();

@@ -5,6 +5,7 @@
  */
 #include <kr/cpu.h>
 #include <kr/domain.h>
+#include <kr/errno.h>
 #include <kr/heap.h>
 #include <kr/string.h>
 #include <x86/cpu.h>
@@ -18,6 +19,9 @@
 #define XCR0_FP        1UL
 #define XCR0_SSE       2UL
 #define XCR0_AVX       4UL
+#define XCR0_AVX512    0xe0UL
+#define XSAVE_HEADER_BYTES 64
+#define MXCSR_VALID    0xffbfu /* bits that every CPU accepts */
 
 void fpu_cpu_init(void)
 {
@@ -109,7 +113,7 @@ void fpu_set_legacy(struct vcpu *v, const void *image, bool is_valid)
 
         memcpy(v->arch.fpu, image, FXSAVE_BYTES);
         memcpy(&mxcsr, (uint8_t *)v->arch.fpu + MXCSR_OFFSET, sizeof(mxcsr));
-        mxcsr &= 0xffbf; /* bits that every CPU accepts */
+        mxcsr &= MXCSR_VALID;
         memcpy((uint8_t *)v->arch.fpu + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
     }
 }
@@ -119,12 +123,52 @@ void fpu_get_legacy(struct vcpu *v, void *image)
     memcpy(image, v->arch.fpu, FXSAVE_BYTES);
 }
 
+static bool xcr0_is_valid(uint64_t xcr0)
+{
+    return cpu_features.xsave && (xcr0 & XCR0_FP) && !(xcr0 & ~cpu_features.xcr0_supported) &&
+           (!(xcr0 & XCR0_AVX) || (xcr0 & XCR0_SSE)) &&
+           (!(xcr0 & XCR0_AVX512) ||
+            ((xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX)));
+}
+
 bool fpu_set_xcr0(struct vcpu *v, uint64_t xcr0)
 {
-    if (!cpu_features.xsave || !(xcr0 & XCR0_FP) || (xcr0 & ~cpu_features.xcr0_supported) ||
-        ((xcr0 & XCR0_AVX) && !(xcr0 & XCR0_SSE)))
+    if (!xcr0_is_valid(xcr0))
         return false;
     v->arch.xcr0 = xcr0;
     xsetbv(0, xcr0);
     return true;
+}
+
+size_t fpu_extended_bytes(void)
+{
+    return cpu_features.xsave ? cpu_features.xsave_size_bytes : 0;
+}
+
+void fpu_get_extended(struct vcpu *v, void *area)
+{
+    memcpy(area, v->arch.fpu, fpu_extended_bytes());
+}
+
+int fpu_set_extended(struct vcpu *v, const void *area, size_t size_bytes, uint64_t xcr0)
+{
+    uint64_t header[XSAVE_HEADER_BYTES / 8];
+    uint8_t *to = v->arch.fpu;
+    uint32_t mxcsr;
+
+    if (!xcr0_is_valid(xcr0) || size_bytes < XSAVE_HEADER + XSAVE_HEADER_BYTES ||
+        size_bytes > fpu_extended_bytes())
+        return -EINVAL;
+    memcpy(header, (const uint8_t *)area + XSAVE_HEADER, sizeof(header));
+    memcpy(&mxcsr, (const uint8_t *)area + MXCSR_OFFSET, sizeof(mxcsr));
+    if ((header[0] & ~cpu_features.xcr0_supported) || (mxcsr & ~MXCSR_VALID))
+        return -EINVAL;
+    for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
+        if (header[i] != 0)
+            return -EINVAL;
+    fpu_forget(v);
+    memset(to, 0, fpu_extended_bytes());
+    memcpy(to, area, size_bytes);
+    v->arch.xcr0 = xcr0;
+    return 0;
 }

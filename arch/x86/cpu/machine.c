@@ -3,6 +3,7 @@
 #include <kr/cpu.h>
 #include <kr/domain.h>
 #include <kr/log.h>
+#include <kr/string.h>
 #include <kr/time.h>
 #include <x86/cpu.h>
 #include <x86/machine.h>
@@ -57,6 +58,22 @@ void arch_cpu_idle(void)
 void arch_interrupt_window(void)
 {
     __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
+/* ---- firmware's data ---------------------------------------------------------------------------- */
+
+#define BIOS_KEYBOARD_FLAGS 0x417 /* shift state, as INT 16h function 2 gives it */
+
+static uint8_t keyboard_flags;
+
+void machine_read_bios_area(void)
+{
+    memcpy(&keyboard_flags, phys_to_virt(BIOS_KEYBOARD_FLAGS), sizeof(keyboard_flags));
+}
+
+uint8_t arch_keyboard_flags(void)
+{
+    return keyboard_flags;
 }
 
 /* ---- wall clock ------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include <x86/emulate_priv.h>
 #include <x86/policy.h>
 
-static const struct cpu_policy *policy_of(const struct domain *d)
+const struct cpu_policy *cpu_policy_of(const struct domain *d)
 {
     if (d->arch.policy)
         return d->arch.policy;
@@ -20,9 +20,13 @@ int pv_emul_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, bool forced, 
                                 .cr4 = v->arch.cr4,
                                 .xcr0 = v->arch.xcr0,
                                 .forced = forced,
+                                .tsc_reliable = cpu_features.invariant_tsc,
+                                .tsc_mode = v->domain->arch.tsc.mode,
+                                .tsc_khz = arch_tsc_khz(),
+                                .tsc_incarnation = v->domain->arch.tsc.incarnation,
                                 .host_tsc_khz = arch_tsc_khz(),
                                 .machine_address_bits = cpu_features.phys_bits};
 
-    cpuid_pv_guest(policy_of(v->domain), &guest, leaf, subleaf, out);
+    cpuid_pv_guest(cpu_policy_of(v->domain), &guest, leaf, subleaf, out);
     return 0;
 }

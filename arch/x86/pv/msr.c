@@ -25,7 +25,6 @@
 #define APIC_BASE_BOOT_CPU BIT(8)
 #define APIC_BASE_ENABLED  BIT(11)
 #define APIC_BASE_ADDRESS  0xfee00000UL
-#define MCG_CAP_TWO_BANKS  2
 #define MISC_ENABLE_VALUE  0x801801 /* no perf sampling, no branch trace: nothing to switch off */
 
 static int read_common(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -42,7 +41,7 @@ static int read_common(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = APIC_BASE_ADDRESS | APIC_BASE_ENABLED | (v->id == 0 ? APIC_BASE_BOOT_CPU : 0);
         return 0;
     case MSR_UCODE_REV: return rdmsr_safe(MSR_UCODE_REV, value) ? 0 : X86_EXC_GP;
-    case MSR_MCG_CAP: *value = MCG_CAP_TWO_BANKS; return 0;
+    case MSR_MCG_CAP: *value = PV_MCG_CAP; return 0;
     case MSR_MCG_STATUS:
     case MSR_MC0_CTL ... MSR_MC1_MISC: *value = 0; return 0;
     default: return X86_EXC_GP;

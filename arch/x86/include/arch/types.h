@@ -71,11 +71,19 @@ _Static_assert((offsetof(struct arch_vcpu, regs) + offsetof(struct x86_regs, es)
 
 struct x86_domain_irqs;
 struct cpu_policy;
+
+/* How a domain's TSC was set up, as tools set and read it. It runs at the machine's frequency. */
+struct tsc_settings {
+    uint32_t mode; /* xen/arch-x86/cpuid.h TSC_MODE_* */
+    uint32_t incarnation;
+};
+
 struct arch_domain {
     struct x86_domain_irqs *irqs; /* pirqs; NULL for a domain without hardware */
     struct cpu_policy *policy;    /* set by the toolstack; NULL = the default */
     void *e820;                   /* struct e820entry[], set by the toolstack; NULL = none */
     uint32_t e820_count;
+    struct tsc_settings tsc;      /* [d] */
     uint32_t unpin_next;          /* frame where giving up page tables goes on; 0 = not begun */
 };
 

@@ -20,3 +20,11 @@ void fpu_set_legacy(struct vcpu *v, const void *image, bool is_valid);
 void fpu_get_legacy(struct vcpu *v, void *image);
 /* Guest sets XCR0: false when not acceptable. Current vCPU only. */
 bool fpu_set_xcr0(struct vcpu *v, uint64_t xcr0);
+
+/* The whole XSAVE area (standard format) of a stopped vCPU. Bytes of one; 0 without XSAVE. */
+size_t fpu_extended_bytes(void);
+void fpu_get_extended(struct vcpu *v, void *area);
+/* Takes an area of `size_bytes` at most that, and what goes into XCR0. What the CPU would refuse to
+ * load is refused: -EINVAL. */
+int fpu_set_extended(struct vcpu *v, const void *area, size_t size_bytes,
+                     uint64_t xcr0) __must_check;

@@ -11,3 +11,7 @@ extern struct cpu_policies cpu_policies;
 
 /* Boot CPU, after cpu_detect(). */
 void cpu_policies_init(void);
+
+struct domain;
+/* A domain's: what tools set, or the default of its kind. */
+const struct cpu_policy *cpu_policy_of(const struct domain *d);

@@ -55,6 +55,8 @@ void pv_debugreg_load(const struct vcpu *v);
 
 /* CR4 as this vCPU wants it, for the CPU it is loaded on. */
 void pv_cr4_load(const struct vcpu *v);
+/* MCG_CAP of every PV vCPU: two banks of machine check registers, always clear. */
+#define PV_MCG_CAP 2
 
 /* Selectors a guest may load: not ours, except the flat ones. Null is fine. */
 static inline bool pv_selector_is_allowed(uint16_t selector)
