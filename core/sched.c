@@ -234,7 +234,7 @@ static void load_state(struct cpu *cpu, struct vcpu *next)
 
 void vcpu_stop_sync(struct vcpu *v, uint32_t reason)
 {
-    ASSERT(v != current_vcpu());
+    ASSERT(v != current_vcpu() && !(reason & VCPU_STOP_BLOCKED));
     vcpu_stop(v, reason);
     while (atomic_load(&v->sched.loaded)) {
         struct cpu *cpu = cpu_by_id(v->sched.cpu);
