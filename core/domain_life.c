@@ -370,7 +370,6 @@ bool domain_dismantle(struct domain *d)
         shared_info_destroy(d);
         grant_domain_free(d);
         event_domain_free(d);
-        grant_domain_free(d);
         arch_domain_destroy(d);
     }
     return domain_memory_is_empty(&d->memory);
