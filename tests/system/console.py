@@ -63,9 +63,8 @@ class Console(Scenario):
         return self.answer(guest, "sha256sum </tmp/in; wc -l </tmp/in")
 
     def control_c(self, guest):
-        guest.type("sleep 1000\n")
-        for _ in range(4):  # until the shell has started it
-            guest.pump(0.5)
+        guest.type("sh -c 'echo is run''ning; exec sleep 1000'\n")
+        guest.expect("is running", 20)
         guest.type(b"\x03")
         guest.expect(r"dom0:~# ", 20)
         return self.answer(guest, "echo $?")

@@ -5,6 +5,8 @@ A test file defines subclasses of Scenario. A scenario is one boot of the Debian
 shell commands that run in dom0 one after the other, check_* methods look at what they said. Each
 check_* method is one test. Scenarios that do not boot to a command override run().
 """
+import collections
+import concurrent.futures
 import os
 import re
 import sys
@@ -166,62 +168,77 @@ def parse_script(text):
 
 
 class Runner:
-    def __init__(self, context, only):
-        self.context, self.only = context, only
-        self.passed = self.failed = self.skipped = 0
+    """Runs scenarios, several at a time, and reports them in their order."""
 
-    def selected(self, scenario, check):
-        full = "%s/%s" % (scenario.name(), check[len("check_"):])
+    def __init__(self, context, only, jobs):
+        self.context, self.only, self.jobs = context, only, jobs
+
+    def selected(self, kind, check):
+        full = "%s/%s" % (kind.name(), check[len("check_"):])
         return not self.only or any(word in full for word in self.only)
 
-    def run(self, scenarios):
-        for kind in scenarios:
-            checks = [name for name in kind.checks() if self.selected(kind, name)]
-            if checks:
-                self.run_scenario(kind, checks)
-        if self.skipped:
-            print("%d skipped" % self.skipped)
-        print("%d passed, %d failed" % (self.passed, self.failed))
-        return 1 if self.failed else 0
+    def run(self, kinds):
+        work = [(kind, [name for name in kind.checks() if self.selected(kind, name)]) for kind in kinds]
+        counts = collections.Counter()
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            for report in pool.map(lambda item: Report(self.context, *item).run(),
+                                   [item for item in work if item[1]]):
+                print("\n".join(report.lines), flush=True)
+                counts += report.counts
+        if counts["skip"]:
+            print("%d skipped" % counts["skip"])
+        print("%d passed, %d failed" % (counts["ok"], counts["FAIL"]))
+        return 1 if counts["FAIL"] else 0
 
-    def run_scenario(self, kind, checks):
-        scenario, start, problem = kind(self.context), time.monotonic(), None
-        if kind.KRYPTON_ONLY and not self.context.krypton:
-            for name in checks:
-                self.report("skip", kind, name, "for Krypton only")
-            return
+
+class Report:
+    """One scenario: runs it and its checks, keeps what there is to say."""
+
+    def __init__(self, context, kind, checks):
+        self.kind, self.checks, self.lines = kind, checks, []
+        self.scenario = kind(context)
+        self.counts = collections.Counter()
+
+    def run(self):
+        if self.kind.KRYPTON_ONLY and not self.scenario.context.krypton:
+            for name in self.checks:
+                self.add("skip", name, "for Krypton only")
+            return self
+        start = time.monotonic()
+        problem = self.boot()
+        self.lines.append("-- %s: %.0f s" % (self.kind.name(), time.monotonic() - start))
+        if problem:
+            self.lines.append("   did not run: %s\n%s" % (problem, excerpt("\n".join(
+                self.scenario.console.rstrip().split("\n")[-12:]))))
+        for name in self.checks:
+            self.add(*(("FAIL", name, "the scenario did not run") if problem else self.check(name)))
+        return self
+
+    def boot(self):
+        """None, or why the scenario did not run."""
         try:
-            scenario.prepare()
-            scenario.run()
+            self.scenario.prepare()
+            self.scenario.run()
         except (Ended, Timeout, Failure, machine.Error, OSError) as error:
-            problem = str(error) or type(error).__name__
-        except Exception:  # a fault of the test itself: report it like any other
-            problem = traceback.format_exc()
-        print("-- %s: %.0f s" % (kind.name(), time.monotonic() - start), flush=True)
-        if problem:
-            print("   did not run: %s\n%s" % (problem, excerpt("\n".join(
-                scenario.console.rstrip().split("\n")[-12:]))))
-        for name in checks:
-            self.run_check(scenario, name, problem)
+            return str(error) or type(error).__name__
+        except Exception:  # a fault of the test itself is reported like any other
+            return traceback.format_exc()
+        return None
 
-    def run_check(self, scenario, name, problem):
-        if problem:
-            return self.report("FAIL", scenario, name, "the scenario did not run")
+    def check(self, name):
         try:
-            getattr(scenario, name)()
+            getattr(self.scenario, name)()
         except Skip as reason:
-            return self.report("skip", scenario, name, str(reason))
+            return "skip", name, str(reason)
         except Failure as error:
-            return self.report("FAIL", scenario, name, str(error))
+            return "FAIL", name, str(error)
         except KeyError as error:
-            return self.report("FAIL", scenario, name, "nothing was said for %s" % error)
+            return "FAIL", name, "nothing was said for %s" % error
         except Exception:
-            return self.report("FAIL", scenario, name, traceback.format_exc())
-        return self.report("ok", scenario, name)
+            return "FAIL", name, traceback.format_exc()
+        return "ok", name, ""
 
-    def report(self, result, scenario, check, text=""):
-        self.passed += result == "ok"
-        self.failed += result == "FAIL"
-        self.skipped += result == "skip"
-        print("%-4s %s/%s%s" % (result, scenario.name(), check[len("check_"):],
-                                ": " + text if text else ""), flush=True)
+    def add(self, result, name, text):
+        self.counts[result] += 1
+        self.lines.append("%-4s %s/%s%s" % (result, self.kind.name(), name[len("check_"):],
+                                            ": " + text if text else ""))

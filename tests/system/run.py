@@ -33,6 +33,8 @@ def main():
     parser.add_argument("--initrd", default=defaults.initrd)
     parser.add_argument("--qemu", default=defaults.qemu)
     parser.add_argument("--folder", default="build/system", help="for logs and disks")
+    parser.add_argument("--jobs", type=int, default=int(os.environ.get("SYSTEM_JOBS", "2")),
+                        help="machines at a time")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("only", nargs="*", help="run the checks whose names contain a word")
     args = parser.parse_args()
@@ -42,7 +44,7 @@ def main():
                 print("%s/%s" % (kind.name(), check[len("check_"):]))
         return 0
     os.makedirs(args.folder, exist_ok=True)
-    return Runner(Context(args, os.path.abspath(args.folder)), args.only).run(scenarios())
+    return Runner(Context(args, os.path.abspath(args.folder)), args.only, args.jobs).run(scenarios())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 
 DEPS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "deps.sh")
 
@@ -41,9 +42,11 @@ def depends(packages):
 def closure(roots, wanted):
     """The roots and all packages they depend on whose names pass wanted()."""
     try:
+        if stale():
+            raise Error("old lists")
         depends(roots)
     except Error:
-        refresh()  # a machine without package lists yet
+        refresh()
     known, level = set(roots), sorted(roots)
     while level:
         names = {name for names in depends(level).values() for name in names if wanted(name)}
@@ -105,6 +108,21 @@ def _download(packages, folder):
         if attempt == 1:
             refresh()
     raise Error(run.stdout.strip())
+
+
+def stale():
+    """Whether apt's lists are older than a day or than its sources."""
+    lists = [os.stat(entry).st_mtime for entry in os.scandir("/var/lib/apt/lists") if entry.is_file()] \
+        if os.path.isdir("/var/lib/apt/lists") else []
+    sources = [os.stat(path).st_mtime for path in ("/etc/apt/sources.list", "/etc/apt/sources.list.d")
+               if os.path.exists(path)]
+    # a list keeps the archive's date; the folder's own says when apt last changed something in it
+    if lists:
+        lists.append(os.stat("/var/lib/apt/lists").st_mtime)
+        lists.append(os.stat("/var/lib/apt/lists/partial").st_mtime
+                     if os.path.isdir("/var/lib/apt/lists/partial") else 0)
+    newest = max(lists, default=0)
+    return newest < time.time() - 86400 or newest < max(sources, default=0)
 
 
 def refresh():
