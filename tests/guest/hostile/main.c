@@ -189,9 +189,10 @@ TEST("unknown-calls")
         128,       255, 1000, 0x7fffffff, 0x80000000, 0xffffffff, 1UL << 32 | 17,
         1UL << 63, ~0UL};
 
+    /* All 64 bits of the number count. */
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
-        if (numbers[i] != (1UL << 32 | 17))
-            CHECK_EQ(hypercall3(numbers[i], 1, 2, 3), -ENOSYS);
+        if (!CHECK_EQ(hypercall3(numbers[i], 1, 2, 3), -ENOSYS))
+            print("number %#lx", numbers[i]);
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
         hypercall3(numbers[i], ~0UL, ~0UL, ~0UL);
 }
