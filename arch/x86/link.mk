@@ -8,12 +8,12 @@ $(B)/gen/symbols_empty.c: tools/symbols.py
 
 $(B)/krypton.pass1: $(OBJS) $(LDS) $(B)/gen/symbols_empty.c
 	$(Q)$(CC) $(CFLAGS) -c -o $(B)/gen/symbols_empty.o $(B)/gen/symbols_empty.c
-	$(Q)$(LINK) -o $@ $(OBJS) $(B)/gen/symbols_empty.o $(EXTRA) $(ARCHIVES)
+	$(Q)$(LINK) -o $@ $(OBJS) $(B)/gen/symbols_empty.o $(ARCHIVES)
 
 $(B)/krypton: $(B)/krypton.pass1
 	$(Q)nm -n -S $< | python3 tools/symbols.py > $(B)/gen/symbols.c
 	$(Q)$(CC) $(CFLAGS) -c -o $(B)/gen/symbols.o $(B)/gen/symbols.c
-	$(Q)$(LINK) -o $@.tmp $(OBJS) $(B)/gen/symbols.o $(EXTRA) $(ARCHIVES)
+	$(Q)$(LINK) -o $@.tmp $(OBJS) $(B)/gen/symbols.o $(ARCHIVES)
 	$(Q)nm -n -S $@.tmp | python3 tools/symbols.py | cmp - $(B)/gen/symbols.c
 	$(Q)mv $@.tmp $@
 	@size $@
