@@ -8,7 +8,10 @@ Every folder NAME gives build/guest/NAME.elf (guest.mk). Options of a test stand
 
 qemu: more words for QEMU; xen: appended to the hypervisor's command line; args: the kernel's command line; smp: CPUs;
 module: size in bytes of a generated initrd (byte i is (i * 7 + i // 251) % 256);
-timeout: seconds of wall time. The whole serial output is kept in build/guest/NAME.log.
+timeout: seconds of wall time; input: typed when the kernel prints "input please"; expect: a regular
+expression that a line must match, for kernels that end without a report. A folder with several RUN
+comments is booted once for each, told apart by name=. The serial output is kept in
+build/guest/NAME.log or NAME-RUN.log.
 """
 
 import argparse
@@ -27,12 +30,12 @@ DONE = re.compile(rb"^done (\d+) passed (\d+) failed$")
 RESET_GRACE_S = 5
 
 
-def run_options(name):
-    """The RUN: words of a test as a dictionary."""
+def runs_of(name):
+    """The boots of a folder: a list of (label, RUN: words as a dictionary)."""
     with open(os.path.join(HERE, name, "main.c"), encoding="utf-8") as source:
-        found = re.search(r"/\* RUN: (.*?) \*/", source.read())
-    words = shlex.split(found.group(1)) if found else []
-    return dict(word.split("=", 1) for word in words)
+        found = re.findall(r"/\* RUN: (.*?) \*/", source.read(), re.DOTALL)
+    runs = [dict(word.split("=", 1) for word in shlex.split(line)) for line in found or [""]]
+    return [(f"{name}-{run['name']}" if "name" in run else name, run) for run in runs]
 
 
 def make_module(path, size):
@@ -40,11 +43,11 @@ def make_module(path, size):
         out.write(bytes((i * 7 + i // 251) % 256 for i in range(size)))
 
 
-def qemu_command(args, name, options):
+def qemu_command(args, name, label, options):
     elf = os.path.join(args.build, name + ".elf")
     initrd = f"{elf} {options.get('args', '')}".strip().replace(",", ",,")
     if "module" in options:
-        module = os.path.join(args.build, name + ".module")
+        module = os.path.join(args.build, label + ".module")
         make_module(module, int(options["module"]))
         initrd += "," + module
     append = "console=com1 com1=115200,8n1 dom0_mem=128M loglvl=all guest_loglvl=all"
@@ -60,11 +63,15 @@ def qemu_command(args, name, options):
 class Outcome:
     """What one kernel reported."""
 
-    def __init__(self, name):
+    def __init__(self, name, expect):
         self.name, self.passed, self.failures, self.skips = name, 0, [], []
         self.done, self.seconds = False, 0.0
+        self.expect = re.compile(expect.encode()) if expect else None
+        self.met = False
 
     def line(self, line):
+        if self.expect and self.expect.search(line):
+            self.met = True
         done = DONE.match(line)
         if done:
             self.done = True
@@ -82,19 +89,31 @@ class Outcome:
         else:
             self.failures.append(text)
 
+    def close(self, killed):
+        """The machine is off: killed says why it had to be ended, if it had."""
+        if killed:
+            self.failures.append(killed)
+        elif self.expect and self.done:
+            self.failures.append("the kernel came to its end")
+        elif self.expect and not self.met:
+            self.failures.append(f"no line matches {self.expect.pattern.decode()}")
+        elif self.expect:
+            self.passed += 1
+        elif not self.done:
+            self.failures.append("the machine ended before the tests did")
+
     def failed_names(self):
         return {failure.split(":")[0] for failure in self.failures}
 
 
-def run_one(args, name):
-    options = run_options(name)
-    outcome, started = Outcome(name), time.monotonic()
+def run_one(args, name, label, options):
+    outcome, started = Outcome(label, options.get("expect")), time.monotonic()
     timeout_s = float(options.get("timeout", 20)) * args.slow
-    with open(os.path.join(args.build, name + ".log"), "wb") as log:
-        command = qemu_command(args, name, options)
+    with open(os.path.join(args.build, label + ".log"), "wb") as log:
+        command = qemu_command(args, name, label, options)
         log.write((shlex.join(command) + "\n").encode())
         log.flush()
-        qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
         killed = []
 
@@ -109,17 +128,18 @@ def run_one(args, name):
             log.flush()
             before = outcome.done
             outcome.line(raw.rstrip(b"\r\n"))
+            if raw.startswith(b"input please"):
+                qemu.stdin.write(options.get("input", "").encode())
+                qemu.stdin.flush()
             if outcome.done and not before:
                 timer.cancel()
                 timer = threading.Timer(RESET_GRACE_S * args.slow, kill,
                                         ["the machine did not reset after the tests"])
                 timer.start()
         qemu.wait()
+        qemu.stdin.close()
         timer.cancel()
-    if killed:
-        outcome.failures.append(killed[0])
-    elif not outcome.done:
-        outcome.failures.append("the machine ended before the tests did")
+    outcome.close(killed[0] if killed else None)
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -146,11 +166,12 @@ def main():
 
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for outcome in pool.map(lambda name: run_one(args, name), wanted or names):
+        runs = [(name, *run) for name in wanted or names for run in runs_of(name)]
+        for outcome in pool.map(lambda run: run_one(args, *run), runs):
             bad = outcome.failed_names()
             passed += outcome.passed
             failed += len(bad)
-            print(f"{'FAIL' if bad else 'ok':4} {outcome.name:14} {outcome.passed:3} passed "
+            print(f"{'FAIL' if bad else 'ok':4} {outcome.name:18} {outcome.passed:3} passed "
                   f"{len(bad):2} failed  {outcome.seconds:5.1f} s", flush=True)
             for text in outcome.skips:
                 print(f"       skip {text}")
