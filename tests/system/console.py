@@ -37,7 +37,8 @@ class Console(Scenario):
         self.burst = self.burst_of_input(guest)
         self.interrupt = self.control_c(guest)
         self.switched = self.switch(guest, r"(?i)input (is )?(now )?(to|goes to) .*(xen|krypton|hypervisor)")
-        for key, name, pattern in [(b"h", "help", r"(?i)\bh\b.*")] + KEYS:
+        self.pages["help"] = self.help_page(guest)
+        for key, name, _ in KEYS:
             self.pages[name] = self.press(guest, key)
         self.unknown = self.press(guest, b"\x05")
         self.back = self.switch(guest, r"(?i)input (is )?(now )?(to|goes to) .*dom(0|ain.?0)")
@@ -75,17 +76,18 @@ class Console(Scenario):
         return match.group().decode()
 
     def press(self, guest, key):
-        """A debug key's page: what comes until the line is silent for a moment."""
-        start = len(guest.output)
-        guest.type(key)
-        size = -1
-        for _ in range(40):
-            guest.pump(0.7)
-            if len(guest.output) == size:
-                break
-            size = len(guest.output)
-        guest.seen = len(guest.output)
-        return guest.text(start)
+        """A debug key's page: what comes between two help pages, without the lines of those."""
+        start = guest.seen
+        guest.type(key + b"h")
+        end = guest.expect(r"'h' pressed -> .*\n", 60).start()
+        return "\n".join(line for line in guest.text(start, end).split("\n")
+                         if not re.search(r" key '.'", line))
+
+    def help_page(self, guest):
+        guest.type(b"h")
+        start = guest.expect(r"'h' pressed -> .*\n", 30).end()
+        guest.type(b"h")
+        return guest.text(start, guest.expect(r"'h' pressed -> .*\n", 30).start())
 
     def check_typed_command(self):
         equal(self.typed, "42", "answer")

@@ -26,6 +26,12 @@ class Elf:
         return [_string(strings, value) for tag, value in struct.iter_unpack("<qQ", self.section(".dynamic"))
                 if tag == 1]
 
+    def symbols(self):
+        """Addresses of the functions and objects of the symbol table by name."""
+        strings = self.section(".strtab")
+        return {_string(strings, name): value for name, _, _, _, value, _
+                in struct.iter_unpack("<IBBHQQ", self.section(".symtab")) if name and value}
+
     def modinfo(self):
         """A kernel module's information: list of (key, value)."""
         fields = self.section(".modinfo").decode(errors="replace").split("\0")

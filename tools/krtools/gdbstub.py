@@ -4,6 +4,10 @@ import socket
 import time
 
 
+REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"] + \
+    ["r%d" % n for n in range(8, 16)] + ["rip"]
+
+
 class Error(Exception):
     pass
 
@@ -83,9 +87,10 @@ class Stub:
     def write(self, address, data):
         self._done(self.command("M%x,%x:%s" % (address, len(data), data.hex())))
 
+    def set_register(self, name, value):
+        self._done(self.command("P%x=%s" % (REGISTERS.index(name), value.to_bytes(8, "little").hex())))
+
     def registers(self):
         """rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15, rip: names and values."""
         raw = bytes.fromhex(self.command("g"))
-        names = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"] + \
-            ["r%d" % n for n in range(8, 16)] + ["rip"]
-        return {name: int.from_bytes(raw[8 * i:8 * i + 8], "little") for i, name in enumerate(names)}
+        return {name: int.from_bytes(raw[8 * i:8 * i + 8], "little") for i, name in enumerate(REGISTERS)}
