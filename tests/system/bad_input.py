@@ -30,8 +30,7 @@ class Refusal:
     def drive(self, guest):
         self.reason = guest.expect(REFUSAL, REFUSAL_S).group(1).decode()
         self.end = len(guest.output)
-        for _ in range(4):
-            guest.pump(0.5)
+        guest.rest(2)
         self.registers = guest.hmp("info registers")
 
     def check_says_why(self):

@@ -97,6 +97,12 @@ class Guest:
                 return self.wait(5)
         return None
 
+    def rest(self, seconds):
+        """Reads on for so long."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit and self.pump(max(0, limit - time.monotonic())):
+            pass
+
     def type(self, data):
         if isinstance(data, str):
             data = data.encode()
