@@ -13,6 +13,11 @@ struct apic_id_fields {
 /* How wide the fields are on a CPU with this CPUID. */
 struct apic_id_fields apic_id_fields_of(const struct cpu_policy *raw, bool is_amd);
 
+static inline uint32_t apic_id_thread(uint32_t id, const struct apic_id_fields *f)
+{
+    return id & ((1u << f->thread_bits) - 1);
+}
+
 static inline uint32_t apic_id_core(uint32_t id, const struct apic_id_fields *f)
 {
     return (id >> f->thread_bits) & ((1u << f->core_bits) - 1);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hvm_op: parameters of HVM domains. ABI: xen/hvm/hvm_op.h. There are only PV domains, so what is
+ * asked about a domain's HVM half is refused, after checking that the caller may ask at all.
+ */
+#include <kr/access.h>
+#include <kr/cpu.h>
+#include <kr/domain.h>
+#include <kr/hypercall.h>
+#include <kr/time.h>
+
+#include <xen/hvm/hvm_op.h>
+
+/* A domain may ask about itself, the control domain about every one. */
+static long param_refuse(uint64_t arg)
+{
+    struct xen_hvm_param param;
+    struct domain *d;
+    bool may_ask;
+
+    if (guest_read(&param, arg))
+        return -EFAULT;
+    d = domain_get_by_guest_id(param.domid);
+    if (!d)
+        return -ESRCH;
+    may_ask = d == current_vcpu()->domain || hypercall_caller_is(CONTROL);
+    domain_put(d);
+    return may_ask ? -EINVAL : -EPERM;
+}
+
+static long hvm_op_set_param(uint64_t arg)
+{
+    return param_refuse(arg);
+}
+
+static long hvm_op_get_param(uint64_t arg)
+{
+    return param_refuse(arg);
+}
+
+static long hvm_op_get_time(uint64_t arg)
+{
+    struct xen_hvm_get_time answer = {.now = time_now_ns()};
+
+    return guest_write(arg, &answer);
+}
+
+#define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(HVMOP_, nr, name);
+#include "hvm_ops.def"
+#undef OPERATION
+
+hypercall_result do_hvm_op(struct hypercall_args *args)
+{
+    switch ((uint32_t)args->arg[0]) {
+#define OPERATION(nr, name, callers, long_running, purpose) \
+    case nr:                                                \
+        return hypercall_caller_is(callers) ? hvm_op_##name(args->arg[1]) : -EPERM;
+#include "hvm_ops.def"
+#undef OPERATION
+    default: return -ENOSYS;
+    }
+}
