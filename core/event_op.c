@@ -141,10 +141,10 @@ static int event_status(struct domain *d, struct evtchn_status *op)
     struct event_port *port = event_port_get(d, op->port);
 
     if (port == NULL) {
-        /* Port 0 is never used, and others may not have been until now. */
+        /* Port 0 is never used. Who lists ports goes on until the first error. */
         op->status = EVTCHNSTAT_closed;
         op->vcpu = 0;
-        return op->port < d->events.port_max ? 0 : -EINVAL;
+        return op->port == 0 ? 0 : -EINVAL;
     }
     spin_lock(&port->lock);
     op->status = port->state;

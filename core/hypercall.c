@@ -25,7 +25,7 @@ bool hypercall_should_yield(void)
 #include "hypercalls.def"
 #undef HYPERCALL
 
-hypercall_result hypercall(unsigned nr, struct hypercall_args *args)
+hypercall_result hypercall(uint64_t nr, struct hypercall_args *args)
 {
     if (nr >= HYPERCALL_COUNT)
         return -ENOSYS;

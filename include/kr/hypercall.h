@@ -39,7 +39,7 @@ enum hypercall_length { NO, YES }; /* may it take long, and so return -ERESTART?
 /* Is the current domain one of these callers? */
 bool hypercall_caller_is(enum hypercall_caller callers);
 /* Dispatches one call of the current vCPU. */
-hypercall_result hypercall(unsigned nr, struct hypercall_args *args);
+hypercall_result hypercall(uint64_t nr, struct hypercall_args *args);
 /* True when a long operation should stop here: other work is pending on this CPU. Takes interrupts
  * for a moment when no lock is held. Costs little; ask after each bounded step. */
 bool hypercall_should_yield(void);

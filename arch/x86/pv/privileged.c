@@ -33,7 +33,7 @@ static enum code_mode code_mode(struct vcpu *v)
 
 static struct pv_emul_state emul_state(struct vcpu *v)
 {
-    return (struct pv_emul_state){.ring = v->arch.in_kernel ? 0 : 3,
+    return (struct pv_emul_state){.ring = v->arch.in_kernel ? 1 : 3,
                                   .iopl = v->arch.iopl,
                                   .mode = code_mode(v),
                                   .bases = {.fs = rdmsr(MSR_FS_BASE), .gs = rdmsr(MSR_KERNEL_GS_BASE)}};
