@@ -26,7 +26,7 @@ static long run_entry(uint64_t entry_addr)
     if (guest_read(&entry, entry_addr))
         return -EFAULT;
     memcpy(&args, entry.args, sizeof(args));
-    rc = hypercall((unsigned)MIN(entry.op, (xen_ulong_t)UINT32_MAX), &args);
+    rc = hypercall(entry.op, &args);
     if (rc == -ERESTART) {
         memcpy(entry.args, &args, sizeof(args));
         if (guest_write(ENTRY_ADDR(entry_addr, args), &entry.args))
