@@ -12,13 +12,14 @@ struct cpu;
 extern _Thread_local struct cpu fake_cpu; /* each thread of a test is a CPU */
 
 struct arch_cpu {
-    uint64_t nothing;
+    uint32_t apic_id;
 };
 struct arch_vcpu {
     uint64_t nothing;
 };
+struct x86_domain_irqs;
 struct arch_domain {
-    uint64_t nothing;
+    struct x86_domain_irqs *irqs;
 };
 struct arch_irq {
     uint64_t nothing;
