@@ -59,6 +59,16 @@ static long platform_op_read_memtype(struct xen_platform_op *op)
     return 0;
 }
 
+static long platform_op_enter_acpi_sleep(struct xen_platform_op *op)
+{
+    const struct xenpf_enter_acpi_sleep *sleep = &op->u.enter_acpi_sleep;
+
+    /* XENPF_ACPI_SLEEP_EXTENDED: registers of machines without PM1 control. */
+    if (sleep->flags != 0)
+        return sleep->flags == XENPF_ACPI_SLEEP_EXTENDED ? -EOPNOTSUPP : -EINVAL;
+    return machine_acpi_sleep(sleep->sleep_state, sleep->val_a, sleep->val_b);
+}
+
 #define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(XENPF_, nr, name);
 #include "platform_ops.def"
 #undef OPERATION
