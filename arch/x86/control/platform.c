@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * platform_op operations about x86 hardware: power, and memory type range registers, read only. The
- * control domain's kernel gets its memory types from page tables (PAT); what firmware set stays.
+ * platform_op operations about x86 hardware: memory type range registers, read only (the control
+ * domain's kernel gets its memory types from page tables (PAT); what firmware set stays), and
+ * switching off.
  */
 #include <kr/access.h>
 #include <kr/hypercall.h>
@@ -21,15 +22,6 @@ static uint32_t mtrr_count(void)
     uint64_t cap;
 
     return rdmsr_safe(MSR_MTRR_CAP, &cap) ? cap & MTRR_CAP_COUNT_MASK : 0;
-}
-
-static long platform_op_enter_acpi_sleep(struct xen_platform_op *op)
-{
-    const struct xenpf_enter_acpi_sleep *s = &op->u.enter_acpi_sleep;
-
-    if (s->flags & XENPF_ACPI_SLEEP_EXTENDED)
-        return -EOPNOTSUPP;
-    return machine_acpi_sleep(s->sleep_state, s->val_a, s->val_b);
 }
 
 static long platform_op_add_memtype(struct xen_platform_op *op)
