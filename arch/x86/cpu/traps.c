@@ -10,6 +10,7 @@
 #include <x86/machine.h>
 #include <x86/pv.h>
 #include <x86/traps.h>
+#include <x86/walk.h>
 
 struct extable_entry {
     uint64_t fault, resume;
@@ -152,6 +153,8 @@ struct x86_regs *guest_exit_prepare(void)
             cpu_do_work();
         if (!cpu->current)
             sched_idle_until_runnable();
+        else if (unlikely(cpu->current->arch.walk_is_pending))
+            walk_release_step(cpu->current);
         else if (unlikely(cpu->current->arch.nmi_pending && !cpu->current->arch.in_nmi))
             pv_deliver_nmi(cpu->current);
         else if (vcpu_has_upcall(cpu->current))

@@ -14,6 +14,7 @@
 #include <x86/tlb.h>
 
 #include "pagetable.h"
+#include "walk.h"
 
 static bool slot_is_ours(enum page_type type, unsigned slot)
 {
@@ -115,30 +116,26 @@ static void entry_put(uint64_t entry, enum page_type type)
     page_put(p);
 }
 
-static void entries_put(const uint64_t *table, unsigned count, enum page_type type)
+/* L1 tables are the unit of work: after each other entry a walk may stop. */
+static int table_validate(uint64_t *table, enum page_type type, struct domain *d, unsigned *index)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (!slot_is_ours(type, i))
-            entry_put(table[i], type);
-}
-
-static int table_validate(uint64_t *table, enum page_type type, struct domain *d)
-{
-    for (unsigned i = 0; i < PTES_PER_TABLE; i++) {
-        uint64_t entry = table[i], normal = entry_normalise(entry, type);
+    for (; *index < PTES_PER_TABLE; ++*index) {
+        uint64_t entry = table[*index], normal = entry_normalise(entry, type);
         int err;
 
-        if (slot_is_ours(type, i) || !(entry & PTE_P))
+        if (slot_is_ours(type, *index) || !(entry & PTE_P))
             continue;
+        if (type != PAGE_TYPE_L1 && *index && walk_should_stop())
+            return -ERESTART;
         err = entry_get(normal, type, d, d->id);
         if (err) {
-            log_guest(LOG_DEBUG, d, "L%d table refused: entry %u is %#lx (error %d)",
-                      type - PAGE_TYPE_L1 + 1, i, entry, err);
-            entries_put(table, i, type);
+            if (err != -ERESTART)
+                log_guest(LOG_DEBUG, d, "L%d table refused: entry %u is %#lx (error %d)",
+                          type - PAGE_TYPE_L1 + 1, *index, entry, err);
             return err;
         }
         if (normal != entry)
-            table[i] = normal;
+            table[*index] = normal;
     }
     if (type == PAGE_TYPE_L4)
         map_fill_guest_l4(table);
@@ -153,17 +150,28 @@ static int descriptors_validate(uint64_t *desc)
     return 0;
 }
 
-int contents_validate(struct page *p, enum page_type type, struct domain *d)
+int contents_validate(struct page *p, enum page_type type, struct domain *d, unsigned *index)
 {
     uint64_t *contents = frame_to_virt(page_mfn(p));
 
     return type == PAGE_TYPE_DESCRIPTOR ? descriptors_validate(contents)
-                                        : table_validate(contents, type, d);
+                                        : table_validate(contents, type, d, index);
 }
 
-void contents_release(struct page *p, enum page_type type)
+bool contents_release(struct page *p, enum page_type type, unsigned *index)
 {
-    entries_put(frame_to_virt(page_mfn(p)), PTES_PER_TABLE, type);
+    const uint64_t *table = frame_to_virt(page_mfn(p));
+
+    while (*index) {
+        unsigned i = --*index;
+
+        if (slot_is_ours(type, i) || !(table[i] & PTE_P))
+            continue;
+        entry_put(table[i], type);
+        if (type != PAGE_TYPE_L1 && (walk_release_is_pending() || walk_should_stop()))
+            return *index == 0;
+    }
+    return true;
 }
 
 /* One writer of a table at a time. */

@@ -3,9 +3,11 @@
 #include <kr/errno.h>
 #include <kr/log.h>
 #include <x86/pagetype.h>
+#include <x86/pte.h>
 #include <x86/tlb.h>
 
 #include "pagetable.h"
+#include "walk.h"
 
 static uint32_t type_word(enum page_type type)
 {
@@ -31,24 +33,34 @@ static void forget_old_use(struct page *p, enum page_type old, enum page_type ne
         arch_tlb_sync(p->flush_epoch);
 }
 
-/* First user: nobody else can be counting it, because the word says LOCKED and not VALID. */
-static int type_take_new(struct page *p, enum page_type old, enum page_type type, struct domain *d)
+/* Checks contents from entry `index` on; the word says LOCKED and not VALID, so nobody else counts. */
+static int type_validate(struct page *p, enum page_type type, struct domain *d, unsigned index)
 {
     int err;
 
-    forget_old_use(p, old, type);
-    if (!type_has_contents(type)) {
+    do
+        err = contents_validate(p, type, d, &index);
+    while (err == -ERESTART && !walk_keep_validation(p, type, index));
+    if (err == 0)
         __atomic_store_n((uint32_t *)&p->type, type_word(type) | PAGE_TYPE_VALID | 1, __ATOMIC_RELEASE);
-        return 0;
-    }
-    err = contents_validate(p, type, d);
-    __atomic_store_n((uint32_t *)&p->type, err ? 0 : type_word(type) | PAGE_TYPE_VALID | 1, __ATOMIC_RELEASE);
+    else if (err != -ERESTART)
+        table_release(p, type, page_type_is_table(type) ? index : 0);
     return err;
+}
+
+static int type_take_new(struct page *p, enum page_type old, enum page_type type, struct domain *d)
+{
+    forget_old_use(p, old, type);
+    if (type_has_contents(type))
+        return type_validate(p, type, d, 0);
+    __atomic_store_n((uint32_t *)&p->type, type_word(type) | PAGE_TYPE_VALID | 1, __ATOMIC_RELEASE);
+    return 0;
 }
 
 int page_type_get(struct page *p, enum page_type type, struct domain *d)
 {
     uint32_t word = p->type;
+    unsigned index;
 
     for (;;) {
         if ((word & PAGE_TYPE_COUNT_MASK) == 0) {
@@ -58,14 +70,24 @@ int page_type_get(struct page *p, enum page_type type, struct domain *d)
                 return type_take_new(p, page_type_of(word), type, d);
             continue;
         }
-        /* Not valid with a count: being checked right now, by another CPU or (a table that contains
-         * itself) further up this very call. */
-        if (page_type_of(word) != type || !(word & PAGE_TYPE_VALID) ||
-            (word & PAGE_TYPE_COUNT_MASK) == PAGE_TYPE_COUNT_MASK)
+        if (page_type_of(word) != type || (word & PAGE_TYPE_COUNT_MASK) == PAGE_TYPE_COUNT_MASK)
             return -EBUSY;
+        /* Not valid with a count: being checked or given up right now, by another CPU or (a table
+         * that contains itself) further up this very call; or a check of ours that had stopped. */
+        if (!(word & PAGE_TYPE_VALID))
+            return walk_take_validation(p, type, &index) ? type_validate(p, type, d, index) : -EBUSY;
         if (word_swap(p, &word, word + 1))
             return 0;
     }
+}
+
+void table_release(struct page *p, enum page_type type, unsigned index)
+{
+    while (!contents_release(p, type, &index))
+        if (walk_keep_release(p, type, index))
+            return;
+    p->flush_epoch = tlb_epoch();
+    __atomic_store_n((uint32_t *)&p->type, type_word(type), __ATOMIC_RELEASE);
 }
 
 void page_type_put(struct page *p)
@@ -90,9 +112,7 @@ void page_type_put(struct page *p)
         if (word_swap(p, &word, type_word(type) | PAGE_TYPE_LOCKED | 1))
             break;
     }
-    contents_release(p, type);
-    p->flush_epoch = tlb_epoch();
-    __atomic_store_n((uint32_t *)&p->type, type_word(type), __ATOMIC_RELEASE);
+    table_release(p, type, PTES_PER_TABLE);
 }
 
 /* Sets or clears the pinned bit; false when it was so already. */

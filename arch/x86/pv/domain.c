@@ -9,6 +9,7 @@
 #include <x86/irq.h>
 #include <x86/pagetype.h>
 #include <x86/pv.h>
+#include <x86/walk.h>
 
 #include <xen/xen.h>
 
@@ -40,16 +41,23 @@ uint64_t arch_domain_max_gfn(struct domain *d)
     return max_pfn ? max_pfn - 1 : 0;
 }
 
-static void roots_drop(struct domain *d)
+/* One vCPU's tables at a time, each given up whole before the next. */
+static int roots_drop(struct domain *d)
 {
     struct vcpu *v;
     unsigned i;
 
     domain_for_each_vcpu(d, v, i)
     {
+        if (walk_is_left(current_vcpu()) || walk_drop(v) != 0)
+            return -ERESTART;
         pv_drop_gdt(v);
-        pv_drop_roots(v);
+        pv_drop_root(&v->arch.kernel_root);
+        if (walk_is_left(current_vcpu()))
+            return -ERESTART;
+        pv_drop_root(&v->arch.user_root);
     }
+    return 0;
 }
 
 /* Walks the domain's frames and undoes pins, a bounded number at a time. The list only loses frames
@@ -61,7 +69,7 @@ static int tables_unpin(struct domain *d)
     while (d->arch.unpin_next != PAGE_NONE) {
         struct page *p = page_of(d->arch.unpin_next);
 
-        if (left-- == 0)
+        if (left-- == 0 || walk_is_left(current_vcpu()))
             return -ERESTART;
         d->arch.unpin_next = p->next;
         if (p->type & PAGE_TYPE_PINNED)
@@ -74,7 +82,8 @@ int arch_domain_relinquish(struct domain *d)
 {
     if (d->arch.unpin_next == 0) {
         irq_domain_fini(d);
-        roots_drop(d);
+        if (roots_drop(d) != 0)
+            return -ERESTART;
         d->arch.unpin_next = domain_memory_first(&d->memory);
     }
     return tables_unpin(d);

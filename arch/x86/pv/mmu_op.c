@@ -10,6 +10,7 @@
 #include <x86/pte.h>
 #include <x86/pv.h>
 #include <x86/tlb.h>
+#include <x86/walk.h>
 
 #include <xen/xen.h>
 
@@ -110,11 +111,12 @@ static int update_one(struct domain *tables, uint16_t frame_owner, const struct 
 static long update_list(struct domain *tables, uint16_t frame_owner, struct hypercall_args *args)
 {
     uint32_t count = args->arg[1], done_before = args->arg[1] >> 32, done = 0;
+    struct vcpu *v = current_vcpu();
     struct mmu_update u;
     long err = 0;
 
     for (; done < count; done++) {
-        if (done && done % UPDATES_PER_CHUNK == 0 && hypercall_should_yield()) {
+        if (walk_is_left(v) || (done && done % UPDATES_PER_CHUNK == 0 && hypercall_should_yield())) {
             err = -ERESTART;
             break;
         }
@@ -123,10 +125,11 @@ static long update_list(struct domain *tables, uint16_t frame_owner, struct hype
             break;
         }
         err = update_one(tables, frame_owner, &u);
-        if (err) {
+        if (err && err != -ERESTART) {
             log_guest(LOG_DEBUG, tables, "mmu_update of %#lx to %#lx refused (error %ld)", u.ptr, u.val, err);
-            break;
         }
+        if (err)
+            break;
     }
     args->arg[0] += done * sizeof(u);
     args->arg[1] = (uint64_t)(done_before + done) << 32 | (count - done);

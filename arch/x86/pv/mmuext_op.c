@@ -12,6 +12,7 @@
 #include <x86/pagetype.h>
 #include <x86/pv.h>
 #include <x86/tlb.h>
+#include <x86/walk.h>
 
 #include <xen/xen.h>
 
@@ -65,13 +66,11 @@ int pv_set_user_root(struct vcpu *v, mfn_t mfn)
     return 0;
 }
 
-void pv_drop_roots(struct vcpu *v)
+void pv_drop_root(mfn_t *root)
 {
-    if (v->arch.kernel_root)
-        root_put(v->arch.kernel_root);
-    if (v->arch.user_root)
-        root_put(v->arch.user_root);
-    v->arch.kernel_root = v->arch.user_root = 0;
+    if (*root)
+        root_put(*root);
+    *root = 0;
 }
 
 static int set_ldt(struct vcpu *v, uint64_t base, uint64_t count)
@@ -119,7 +118,7 @@ static int pin(struct domain *d, mfn_t mfn, enum page_type type)
 {
     int err = page_type_pin(d, mfn, type);
 
-    if (err)
+    if (err && err != -ERESTART)
         log_guest(LOG_DEBUG, d, "cannot pin frame %#lx as L%d table (error %d)", mfn, type - PAGE_TYPE_L1 + 1,
                   err);
     return err;
@@ -193,7 +192,7 @@ hypercall_result do_mmuext_op(struct hypercall_args *args)
     if (!d)
         return -ESRCH;
     for (; done < count && err == 0; done += err == 0) {
-        if (done && hypercall_should_yield())
+        if (walk_is_left(v) || (done && hypercall_should_yield()))
             err = -ERESTART;
         else if (guest_read_at(&op, args->arg[0], done) != 0)
             err = -EFAULT;

@@ -122,6 +122,17 @@ int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
     }
 }
 
+/* An instruction cannot be issued again with its progress, so a new root is checked in one go here. */
+static int load_root(struct vcpu *v, mfn_t root)
+{
+    int err;
+
+    do
+        err = pv_set_kernel_root(v, root);
+    while (err == -ERESTART);
+    return err;
+}
+
 int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
 {
     uint64_t hardware_cr0;
@@ -135,7 +146,7 @@ int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
         write_cr0(v->arch.ts ? hardware_cr0 | CR0_TS : hardware_cr0);
         return 0;
     case 2: v->info->arch.cr2 = value; return 0;
-    case 3: return pv_set_kernel_root(v, value >> PAGE_SHIFT) == 0 ? 0 : X86_EXC_GP;
+    case 3: return load_root(v, value >> PAGE_SHIFT) == 0 ? 0 : X86_EXC_GP;
     case 4:
         v->arch.cr4 = (value & CR4_GUEST_MAY & (cpu_features.cr4 | CR4_TSD)) | CR4_PAE;
         pv_cr4_load(v);

@@ -9,6 +9,7 @@
 struct vcpu;
 struct cpu;
 struct x86_tss;
+struct page;
 
 /* First member of struct cpu; the GS base points at it while the hypervisor runs. */
 struct arch_cpu {
@@ -38,6 +39,13 @@ struct pv_callback {
     bool masks_events;
 };
 
+/* A page table whose checking or giving up stopped half-way (mm/walk.h). */
+struct table_walk {
+    struct page *page; /* NULL: none */
+    uint16_t index;    /* entries below it hold their references */
+};
+#define TABLE_LEVELS 4
+
 /* First member of struct vcpu. A trap from the guest pushes straight into `regs`; the words below
  * it take the frame of a fault on the returning iretq (cpu/entry.S). */
 struct arch_vcpu {
@@ -63,7 +71,10 @@ struct arch_vcpu {
     uint32_t gdt_count; /* frames in use */
     mfn_t gdt_frames[GDT_GUEST_FRAMES];
     uint64_t tsc_aux;
-    struct pv_trap *traps; /* 256 */
+    struct table_walk validating[TABLE_LEVELS]; /* by level, each table the child of the next */
+    struct table_walk releasing[TABLE_LEVELS];  /* by level */
+    bool walk_is_pending;                       /* something is in `releasing` */
+    struct pv_trap *traps;                      /* 256 */
     struct pv_trap nmi;
 };
 _Static_assert((offsetof(struct arch_vcpu, regs) + offsetof(struct x86_regs, es)) % 16 == 0,

@@ -40,10 +40,12 @@ static inline bool page_type_is_table(enum page_type type)
 }
 
 /* Takes a type reference for domain `d`, checking the contents when the type is new.
- * -EBUSY: in use as something else; -EINVAL, -EPERM: contents refused. */
+ * -EBUSY: in use as something else; -EINVAL, -EPERM: contents refused; -ERESTART: other work waits, ask
+ * again (only for page tables, and never at start-up). */
 int page_type_get(struct page *p, enum page_type type, struct domain *d) __must_check;
 void page_type_put(struct page *p);
-/* Keeps the type (and the frame) until unpinned. -EINVAL when it is pinned already / is not. */
+/* Keeps the type (and the frame) until unpinned. -EINVAL when it is pinned already / is not; errors of
+ * page_type_get(). */
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type) __must_check;
 int page_type_unpin(struct domain *d, mfn_t mfn) __must_check;
 
@@ -57,7 +59,7 @@ struct pagetable_write {
     uint64_t *found;
 };
 /* Writes entry `slot` of a table of which the caller holds a type reference. Checks the new entry,
- * takes its references, drops the old ones. -EINVAL, -EPERM, -EBUSY: nothing has changed. */
+ * takes its references, drops the old ones. -EINVAL, -EPERM, -EBUSY, -ERESTART: nothing has changed. */
 int pagetable_write(struct page *table, unsigned slot, uint64_t entry, const struct pagetable_write *how) __must_check;
 
 /* Machine address of the L1 entry that maps `va` under an L4; false when a level is absent. */

@@ -41,8 +41,8 @@ bool pv_ldt_fault(struct vcpu *v, uint64_t addr);
 
 int pv_set_kernel_root(struct vcpu *v, mfn_t mfn) __must_check;
 int pv_set_user_root(struct vcpu *v, mfn_t mfn) __must_check;
-/* Gives up both roots of a vCPU that will not run again. */
-void pv_drop_roots(struct vcpu *v);
+/* Gives up a root of a vCPU that will not run again. */
+void pv_drop_root(mfn_t *root);
 /* Installs GDT frames (takes references); the old ones are dropped. */
 int pv_set_gdt(struct vcpu *v, const uint64_t *frames, unsigned entry_count) __must_check;
 void pv_drop_gdt(struct vcpu *v);
