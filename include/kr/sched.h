@@ -93,9 +93,9 @@ void sched_domain_init(struct domain *d);
 void vcpu_stop(struct vcpu *v, uint32_t reason);
 void vcpu_start(struct vcpu *v, uint32_t reason);
 /*
- * As vcpu_stop(), and returns only when no CPU holds its state. Never for the current vCPU, nor with
- * BLOCKED, which an event would end. Two CPUs must not wait for each other, so the caller holds the
- * control lock (LOCK_RANK_CONTROL) or is start-up code.
+ * As vcpu_stop(), and returns only when no CPU holds its state. Never for the current vCPU, nor
+ * with BLOCKED, which an event would end. Two CPUs must not wait for each other, so the caller
+ * holds the control lock (LOCK_RANK_CONTROL) or is start-up code.
  */
 void vcpu_stop_sync(struct vcpu *v, uint32_t reason);
 /* An event became pending: ends blocking and polling and makes a running vCPU notice. */
