@@ -326,6 +326,7 @@ static int destroy_begin(struct domain *d)
     spin_unlock(&d->lock);
     domain_memory_set_dying(&d->memory);
     memory_claim_drop(d);
+    sched_domain_fini(d);
     domain_pause(d);
     for (unsigned i = 0; i < WATCHDOG_COUNT; i++)
         timer_fini(&d->watchdogs[i].timer);

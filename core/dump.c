@@ -19,6 +19,8 @@ static const char *stop_reasons(uint32_t stop)
         return "down";
     if (stop & VCPU_STOP_SHUTDOWN)
         return "shut down";
+    if (stop & VCPU_STOP_CAP)
+        return "over its cap";
     if (stop & (VCPU_STOP_PAUSED | VCPU_STOP_DOMAIN))
         return "paused";
     return stop & VCPU_STOP_BLOCKED ? "blocked" : "runnable";
@@ -54,7 +56,8 @@ static void dump_domain(struct domain *d)
                (unsigned long long)m->page_count, (unsigned long long)m->max_page_count,
                (unsigned long long)m->exposed_count, (unsigned long long)m->dying_count,
                (unsigned long long)memory_claimed(d), (unsigned long long)m->heap_bytes);
-    log_always("    vm_assist=%#llx weight=%u", (unsigned long long)d->vm_assist, d->sched.weight);
+    log_always("    vm_assist=%#llx weight=%u cap=%u%%", (unsigned long long)d->vm_assist,
+               d->sched.weight, d->sched.cap_percent);
     log_always("VCPU information for domain %u (%u at most):", d->id, d->vcpu_max);
     domain_for_each_vcpu(d, v, i) dump_vcpu(v);
 }

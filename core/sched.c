@@ -36,12 +36,6 @@ void sched_cpu_init(struct cpu *cpu)
     s->idle_start_ns = time_now_ns();
 }
 
-void sched_domain_init(struct domain *d)
-{
-    d->sched.weight = 256;
-    d->sched.cap_percent = 0;
-}
-
 void sched_vcpu_init(struct vcpu *v, unsigned cpu)
 {
     struct vcpu_sched *s = &v->sched;
@@ -73,7 +67,9 @@ struct cpu *sched_lock(struct vcpu *v)
 
 static uint32_t stopped_runstate(uint32_t stop)
 {
-    return (stop & ~VCPU_STOP_BLOCKED) ? RUNSTATE_offline : RUNSTATE_blocked;
+    if (stop & ~(VCPU_STOP_BLOCKED | VCPU_STOP_CAP))
+        return RUNSTATE_offline;
+    return stop & VCPU_STOP_BLOCKED ? RUNSTATE_blocked : RUNSTATE_runnable;
 }
 
 /* ---- choosing a CPU ---------------------------------------------------------------------------
@@ -193,12 +189,26 @@ static void wake(struct vcpu *v)
     spin_unlock(&cpu->sched.lock);
 }
 
+/* Still stopped, but for other reasons than before. */
+static void restate(struct vcpu *v)
+{
+    struct cpu *cpu = sched_lock(v);
+
+    if (v->sched.stop != 0 && !v->sched.running)
+        vcpu_runstate_change(v, stopped_runstate(v->sched.stop), time_now_ns());
+    spin_unlock(&cpu->sched.lock);
+}
+
 void vcpu_start(struct vcpu *v, uint32_t reason)
 {
     uint32_t before = atomic_fetch_and(&v->sched.stop, ~reason);
 
-    if (before != 0 && (before & ~reason) == 0)
+    if ((before & reason) == 0)
+        return;
+    if ((before & ~reason) == 0)
         wake(v);
+    else
+        restate(v);
 }
 
 void vcpu_stop(struct vcpu *v, uint32_t reason)

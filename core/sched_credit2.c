@@ -14,8 +14,7 @@
 
 #include <xen/domctl.h>
 
-#define RATION_NS      (10 * (int64_t)NS_PER_MS)
-#define WEIGHT_DEFAULT 256
+#define RATION_NS (10 * (int64_t)NS_PER_MS)
 
 static void credit2_vcpu_init(struct vcpu *v)
 {
@@ -61,7 +60,7 @@ static void credit2_enqueue(struct cpu *cpu, struct vcpu *v, bool woken)
 
 static void credit2_charge(struct cpu *cpu, struct vcpu *v, uint64_t ran_ns)
 {
-    uint64_t cost = ran_ns * WEIGHT_DEFAULT / v->domain->sched.weight;
+    uint64_t cost = ran_ns * SCHED_WEIGHT_DEFAULT / v->domain->sched.weight;
 
     if (v->sched.credit_round != cpu->sched.credit_round)
         catch_up(cpu, v);
@@ -78,7 +77,7 @@ static uint64_t credit2_review_ns(struct cpu *cpu, struct vcpu *running, uint64_
 
     /* When the running one will have burned its lead over the first that waits. */
     if (lead > 0)
-        crossing += (uint64_t)lead * running->domain->sched.weight / WEIGHT_DEFAULT;
+        crossing += (uint64_t)lead * running->domain->sched.weight / SCHED_WEIGHT_DEFAULT;
     return MAX(earliest, crossing);
 }
 

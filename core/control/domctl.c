@@ -167,11 +167,10 @@ static long domctl_op_scheduler_op(struct domain *d, struct xen_domctl *op)
         return -EINVAL;
     switch (s->cmd) {
     case XEN_DOMCTL_SCHEDOP_putinfo:
-        /* No caps: 0 and "leave it" are the same thing. */
-        if (c->cap != 0 && c->cap != UINT16_MAX)
-            return -EOPNOTSUPP;
         if (c->weight != 0)
             __atomic_store_n(&d->sched.weight, c->weight, __ATOMIC_RELAXED);
+        if (c->cap != UINT16_MAX) /* all ones: leave it */
+            sched_set_cap(d, c->cap);
         return 0;
     case XEN_DOMCTL_SCHEDOP_getinfo:
         c->weight = d->sched.weight;

@@ -25,6 +25,7 @@ enum vcpu_stop {
     VCPU_STOP_PAUSED = BIT(2),   /* its own pause count is above zero */
     VCPU_STOP_DOMAIN = BIT(3),   /* the domain's pause count is above zero */
     VCPU_STOP_SHUTDOWN = BIT(4), /* the domain has shut down */
+    VCPU_STOP_CAP = BIT(5),      /* the domain has run more than its cap allows */
 };
 
 /* Per-vCPU part. */
@@ -44,10 +45,15 @@ struct vcpu_sched {
     struct cpu_mask soft;            /* [s] CPUs it prefers */
 };
 
+#define SCHED_WEIGHT_DEFAULT 256
+
 /* Per-domain part: what `xl sched-credit2` sets. */
 struct domain_sched {
-    uint16_t weight; /* 1..65535, 256 by default */
-    uint16_t cap_percent;
+    uint16_t weight;              /* [a] 1..65535 */
+    _Atomic uint16_t cap_percent; /* [a] of one CPU, 0 for none */
+    struct timer cap_timer;       /* end of the cap's period; protects the next two */
+    int64_t cap_budget_ns;
+    uint64_t cap_ran_ns; /* CPU time at the last end of a period */
 };
 
 struct sched_cpu {
@@ -88,6 +94,10 @@ void sched_vcpu_init(struct vcpu *v, unsigned cpu);
 /* It has stopped for good. */
 void sched_vcpu_fini(struct vcpu *v);
 void sched_domain_init(struct domain *d);
+/* A dying domain: its cap ends. Not from its own timers. */
+void sched_domain_fini(struct domain *d);
+/* Percent of one CPU, 0 for none. The control lock is held. */
+void sched_set_cap(struct domain *d, uint16_t percent);
 
 /* Sets or clears stop reasons; queues the vCPU or asks its CPU to let go of it. Any CPU. */
 void vcpu_stop(struct vcpu *v, uint32_t reason);

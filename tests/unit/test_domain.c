@@ -31,6 +31,7 @@
 
 _Thread_local struct cpu fake_cpu;
 static struct domain_memory no_memory[8];
+static void *arch_part[8];
 static unsigned global_virqs[EVENT_VIRQ_COUNT], arch_parts, event_parts, grant_parts;
 static unsigned restarts; /* how often each bounded step still wants to be called again */
 static uint64_t free_at_start;
@@ -74,6 +75,10 @@ void sched_domain_init(struct domain *d)
 {
 }
 
+void sched_domain_fini(struct domain *d)
+{
+}
+
 void vcpu_stop(struct vcpu *v, uint32_t reason)
 {
     v->sched.stop |= reason;
@@ -106,14 +111,14 @@ int arch_domain_create(struct domain *d)
     memory_fake_domain(&d->memory);
     if (!part)
         return -ENOMEM;
-    d->arch.nothing = (uint64_t)part;
+    arch_part[d->id] = part;
     arch_parts++;
     return 0;
 }
 
 void arch_domain_destroy(struct domain *d)
 {
-    heap_free((void *)d->arch.nothing);
+    heap_free(arch_part[d->id]);
     arch_parts--;
 }
 

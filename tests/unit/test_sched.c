@@ -12,6 +12,7 @@
 #include "../../core/cpu.c"
 #include "../../core/sched.c"
 #include "../../core/sched_affinity.c"
+#include "../../core/sched_cap.c"
 #include "../../core/sched_credit2.c"
 #include "../../core/vcpu.c"
 
@@ -250,8 +251,9 @@ static void check_vcpu(struct vcpu *v)
         sum += r.time_ns[i];
     assert_int_equal(sum, machine_now_ns - made_ns);
     assert_int_equal(r.state == RUNSTATE_running, v->sched.running);
-    if (v->sched.stop == 0 && !v->sched.running)
-        assert_int_equal(r.state, RUNSTATE_runnable);
+    if (!v->sched.running)
+        assert_int_equal(r.state,
+                         v->sched.stop == 0 ? RUNSTATE_runnable : stopped_runstate(v->sched.stop));
 }
 
 static void check_all(void)
@@ -548,6 +550,33 @@ static void weights_divide_the_cpu(void **state)
     assert_in_range(ran_ms(heavy), 2900, 3100);
 }
 
+static void a_cap_holds_on_an_idle_machine(void **state)
+{
+    struct vcpu *v, *other;
+    uint64_t before;
+
+    start_machine(2);
+    v = add_vcpu(1, 0, 0);
+    other = add_vcpu(1, 1, 1);
+    sched_set_cap(&domain_of[1], 40);
+    vcpu_start(v, VCPU_STOP_DOWN);
+    play_until(machine_now_ns + 1000 * MS, MS / 2);
+    assert_in_range(ran_ms(v), 380, 420);
+    /* The time it was held back counts as waiting. */
+    assert_in_range(v->runstate.time_ns[RUNSTATE_runnable] / MS, 570, 620);
+    /* Of one CPU, over all vCPUs. */
+    before = ran_ms(v);
+    vcpu_start(other, VCPU_STOP_DOWN);
+    play_until(machine_now_ns + 1000 * MS, MS / 2);
+    assert_in_range(ran_ms(v) - before + ran_ms(other), 380, 420);
+    check_all();
+    before = ran_ms(v);
+    sched_set_cap(&domain_of[1], 0);
+    play_until(machine_now_ns + 100 * MS, MS / 2);
+    assert_in_range(ran_ms(v) - before, 88, 101);
+    assert_false(timer_is_set(&domain_of[1].sched.cap_timer));
+}
+
 static void one_that_slept_comes_soon_but_not_forever(void **state)
 {
     struct vcpu *busy, *sleeper;
@@ -649,7 +678,11 @@ static void random_step(void)
             vcpu_start(v, rand() % 2 ? VCPU_STOP_PAUSED : reason);
         }
         break;
-    case 9: timer_set(&v->singleshot, machine_now_ns + rand() % (5 * MS)); break;
+    case 9:
+        if (rand() % 20 == 0)
+            sched_set_cap(v->domain, rand() % 2 * (rand() % 120));
+        timer_set(&v->singleshot, machine_now_ns + rand() % (5 * MS));
+        break;
     default: machine_now_ns += rand() % (2 * MS); play_cpu(rand() % cpu_count);
     }
 }
@@ -690,6 +723,7 @@ int main(void)
         cmocka_unit_test_teardown(periodic_timer_ticks, stop_machine),
         cmocka_unit_test_teardown(equal_weights_share_equally, stop_machine),
         cmocka_unit_test_teardown(weights_divide_the_cpu, stop_machine),
+        cmocka_unit_test_teardown(a_cap_holds_on_an_idle_machine, stop_machine),
         cmocka_unit_test_teardown(one_that_slept_comes_soon_but_not_forever, stop_machine),
         cmocka_unit_test_teardown(alone_there_is_no_slice_timer, stop_machine),
         cmocka_unit_test_teardown(yielding_lets_the_other_run, stop_machine),
