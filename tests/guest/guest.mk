@@ -1,5 +1,6 @@
 # Tiny PV kernels, one folder each under tests/guest/, booted as dom0 by $(KERNEL) in QEMU.
-# Included by the top makefile. Variables: KERNEL= the hypervisor, ONLY= folder names (comma separated).
+# Included by the top makefile. Variables: KERNEL= the hypervisor, ONLY= folder names (comma separated),
+# REFERENCE=1 when KERNEL is Xen itself.
 B      ?= build
 CC     ?= gcc
 Q      ?= @
@@ -21,8 +22,9 @@ GUEST_LIB    := $(patsubst %,$(GUEST_OUT)/obj/%.o,$(wildcard $(GUEST_DIR)/lib/*.
 GUEST_ELFS   := $(GUEST_NAMES:%=$(GUEST_OUT)/%.elf)
 
 .PHONY: test-guest guest-kernels
-test-guest: guest-kernels $(KERNEL) ## boot the tiny PV kernels of tests/guest (ONLY=a,b KERNEL=file)
-	$(Q)python3 $(GUEST_DIR)/run.py --kernel $(KERNEL) --build $(GUEST_OUT) --only "$(ONLY)"
+test-guest: guest-kernels $(KERNEL) ## boot the tiny PV kernels of tests/guest (ONLY=a,b KERNEL=file REFERENCE=1)
+	$(Q)python3 $(GUEST_DIR)/run.py --kernel $(KERNEL) --build $(GUEST_OUT) --only "$(ONLY)" \
+	    $(if $(REFERENCE),--reference)
 
 guest-kernels: $(GUEST_ELFS)
 

@@ -4,6 +4,10 @@
  * instruction and validates the entry (VMASST_TYPE_writable_pagetables). Upper levels and other
  * pages fault instead.
  */
+/* RUN: */
+/* Xen trips over SMAP on QEMU 7.2 (iretq in ring 3 reads its frame with supervisor rights):
+ * reference=no. */
+/* RUN: name=smap cpu=max reference=no */
 #include "guest.h"
 
 static uint64_t *window;          /* a page whose entry is written */
