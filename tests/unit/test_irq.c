@@ -437,6 +437,32 @@ static void test_msix(void **state)
     assert_int_equal(routing(pci_function_remove(address)), -EBUSY);
 }
 
+/* Writes of the guest's to the page of a table: what is beside the table gets through. */
+static void test_msix_page(void **state)
+{
+    struct pirq_msi msi = {.address = address, .is_msix = true};
+
+    machine_add_msix(device, 4, 0x2100);
+    pci_msix_page_write(MACHINE_MMIO + 0x2000, 1, 4); /* not protected yet */
+    assert_int_equal(machine_mmio[0x2000], 0);
+    assert_int_equal(routing(pirq_map_msi(d0, &msi, -1)), MSI_FIRST);
+    for (unsigned bytes = 1; bytes <= 8; bytes *= 2) {
+        memset(machine_mmio, 0, sizeof(machine_mmio));
+        pci_msix_page_write(MACHINE_MMIO + 0x2000, 0x8877665544332211, bytes);
+        pci_msix_page_write(MACHINE_MMIO + 0x2ff8, ~0UL, bytes);
+        pci_msix_page_write(MACHINE_MMIO + 0x2100, ~0UL, bytes);
+        pci_msix_page_write(MACHINE_MMIO + 0x2138, ~0UL, bytes);
+        pci_msix_page_write(MACHINE_MMIO + 0x3000, ~0UL, bytes);
+        assert_int_equal(machine_mmio[0x2000], 0x11);
+        assert_int_equal(machine_mmio[0x2000 + bytes - 1], 0x11 * bytes);
+        assert_int_equal(machine_mmio[0x2000 + bytes], 0);
+        assert_int_equal(machine_mmio[0x2ff8], 0xff);
+        for (unsigned i = 0x2100; i < 0x2140; i++)
+            assert_int_equal(machine_mmio[i], 0);
+        assert_int_equal(machine_mmio[0x3000], 0);
+    }
+}
+
 static void test_msix_prepare(void **state)
 {
     assert_int_equal(routing(pci_msix_prepare((struct pci_address){.bus = 9})), -ENODEV);
@@ -531,11 +557,11 @@ static void test_functions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(test_edge),         test(test_level),      test(test_shared),    test(test_setup),
-        test(test_console),      test(test_stray),      test(test_numbers),   test(test_page),
-        test(test_page_v1),      test(test_msi),        test(test_msi_group), test(test_msix),
-        test(test_msix_prepare), test(test_no_vectors), test(test_config),    test(test_circle),
-        test(test_functions),
+        test(test_edge),      test(test_level),        test(test_shared),     test(test_setup),
+        test(test_console),   test(test_stray),        test(test_numbers),    test(test_page),
+        test(test_page_v1),   test(test_msi),          test(test_msi_group),  test(test_msix),
+        test(test_msix_page), test(test_msix_prepare), test(test_no_vectors), test(test_config),
+        test(test_circle),    test(test_functions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,3 +95,7 @@ void msi_write(const struct irq *irq);
 void msi_restore(struct pci_function *f);
 /* [r] Keeps the pages of the table from being written by guests. -ENODEV, -EINVAL, -ENOMEM. */
 int msix_protect(struct pci_function *f, uint64_t table_base) __must_check;
+/* [r] Is any of `bytes` at a physical address in the function's table; where is it, if in one of
+ * the pages of the table (else NULL)? */
+bool msix_table_has(const struct pci_function *f, uint64_t phys, unsigned bytes);
+volatile void *msix_page_register(const struct pci_function *f, uint64_t phys);

@@ -160,6 +160,24 @@ int msix_protect(struct pci_function *f, uint64_t table_base)
     return 0;
 }
 
+static uint64_t table_end(const struct pci_function *f)
+{
+    return f->msix_table_phys + f->msix_entry_count * MSIX_ENTRY_BYTES;
+}
+
+bool msix_table_has(const struct pci_function *f, uint64_t phys, unsigned bytes)
+{
+    return f->msix_table && phys + bytes > f->msix_table_phys && phys < table_end(f);
+}
+
+volatile void *msix_page_register(const struct pci_function *f, uint64_t phys)
+{
+    if (!f->msix_table || phys < ALIGN_DOWN(f->msix_table_phys, PAGE_SIZE) ||
+        phys >= ALIGN_UP(table_end(f), PAGE_SIZE))
+        return NULL;
+    return (uint8_t *)f->msix_table + (int64_t)(phys - f->msix_table_phys);
+}
+
 /* The table answers only while the function decodes memory. True: it did already. */
 static bool memory_enable(const struct pci_function *f)
 {

@@ -6,8 +6,8 @@
 #include <kr/arch.h>
 #include <kr/errno.h>
 #include <kr/heap.h>
-#include <x86/pirq.h>
 
+#include "irq_internal.h"
 #include "pci_internal.h"
 
 /* A virtual function cannot be seen in configuration space, so their number needs a limit. */
@@ -122,6 +122,38 @@ bool arch_pci_is_known(uint16_t segment, uint8_t bus, uint8_t devfn)
     is_known = f && f->was_announced;
     spin_unlock(&irq_routing_lock);
     return is_known;
+}
+
+/* [r] Where a write to a page of tables may go; NULL: nowhere. */
+static volatile void *beside_tables(uint64_t phys, unsigned bytes)
+{
+    volatile void *p = NULL;
+    const struct pci_function *f;
+
+    list_for_each_entry (f, &functions, all) {
+        if (msix_table_has(f, phys, bytes))
+            return NULL;
+        if (!p)
+            p = msix_page_register(f, phys);
+    }
+    return p;
+}
+
+void pci_msix_page_write(uint64_t phys, uint64_t value, unsigned bytes)
+{
+    volatile void *p;
+
+    spin_lock(&irq_routing_lock);
+    p = beside_tables(phys, bytes);
+    if (p && bytes == 1)
+        *(volatile uint8_t *)p = value;
+    else if (p && bytes == 2)
+        *(volatile uint16_t *)p = value;
+    else if (p && bytes == 4)
+        *(volatile uint32_t *)p = value;
+    else if (p)
+        *(volatile uint64_t *)p = value;
+    spin_unlock(&irq_routing_lock);
 }
 
 void pci_function_set_msi_count(struct pci_function *f, unsigned count)

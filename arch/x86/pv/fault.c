@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Page faults of PV guests: LDT window, writes to read-only L1 tables, else the guest's own. */
+/*
+ * Page faults of PV guests: LDT window, writes to read-only L1 tables and device pages, else the
+ * guest's own.
+ */
 #include <kr/access.h>
 #include <kr/cpu.h>
 #include <kr/log.h>
 #include <x86/cpu.h>
 #include <x86/desc.h>
 #include <x86/emulate_ptwr.h>
+#include <x86/emulate_store.h>
+#include <x86/iomem.h>
 #include <x86/pagetype.h>
+#include <x86/pirq.h>
 #include <x86/pte.h>
 #include <x86/pv.h>
 #include <x86/tlb.h>
@@ -35,31 +41,42 @@ bool pv_ldt_fault(struct vcpu *v, uint64_t addr)
     return true;
 }
 
-/* Does `addr` map, read-only, a frame that is an L1 table of this domain? */
-static bool is_l1_table_mapping(struct vcpu *v, uint64_t addr)
+static bool is_l1_table(const struct vcpu *v, mfn_t mfn)
 {
-    uint64_t entry;
-    unsigned slot;
-    mfn_t table, mfn;
-
-    if (!pagetable_find_l1(v->arch.kernel_root, addr, &table, &slot))
-        return false;
-    entry = ((uint64_t *)frame_to_virt(table))[slot];
-    mfn = pte_frame(entry);
-    return (entry & PTE_P) && !(entry & PTE_RW) && frame_is_ram(mfn) &&
-           page_type_of(page_of(mfn)->type) == PAGE_TYPE_L1 &&
+    return page_type_of(page_of(mfn)->type) == PAGE_TYPE_L1 &&
            (page_of(mfn)->type & PAGE_TYPE_COUNT_MASK) && page_of(mfn)->owner == v->domain->id;
 }
 
-static bool emulate_table_write(struct vcpu *v, uint64_t addr)
+/* The frame that `addr` maps read-only; MFN_INVALID: none. */
+static mfn_t readonly_frame(const struct vcpu *v, uint64_t addr)
+{
+    uint64_t entry;
+    unsigned slot;
+    mfn_t table;
+
+    if (!pagetable_find_l1(v->arch.kernel_root, addr, &table, &slot))
+        return MFN_INVALID;
+    entry = ((uint64_t *)frame_to_virt(table))[slot];
+    return (entry & PTE_P) && !(entry & PTE_RW) ? pte_frame(entry) : MFN_INVALID;
+}
+
+/* A store to an L1 table of the guest's, or to a device page that we write for it. */
+static bool emulate_write(struct vcpu *v, uint64_t addr)
 {
     struct x86_regs *regs = &v->arch.regs;
     struct segment_bases bases = {.fs = rdmsr(MSR_FS_BASE), .gs = rdmsr(MSR_KERNEL_GS_BASE)};
+    mfn_t mfn = readonly_frame(v, addr);
     struct emul_outcome out = {0};
 
-    if (!is_l1_table_mapping(v, addr))
+    if (mfn == MFN_INVALID)
         return false;
-    ptwr_emulate(v, regs, &bases, addr, &out);
+    if (frame_is_ram(mfn)) {
+        if (!is_l1_table(v, mfn))
+            return false;
+        ptwr_emulate(v, regs, &bases, addr, &out);
+    } else {
+        store_emulate(v, regs, &bases, addr, &out);
+    }
     switch (out.code) {
     case EMUL_DONE:
     case EMUL_RETRY: return true;
@@ -87,7 +104,7 @@ void pv_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code)
     if (v->arch.in_kernel) {
         /* A store of the guest's kernel to a page that is mapped read-only. */
         if ((error_code & (X86_PF_PRESENT | X86_PF_WRITE)) == (X86_PF_PRESENT | X86_PF_WRITE) &&
-            pv_address_is_allowed(addr) && emulate_table_write(v, addr))
+            pv_address_is_allowed(addr) && emulate_write(v, addr))
             return;
         error_code &= ~X86_PF_USER;
     }
@@ -123,4 +140,16 @@ int pv_emul_pte_write(struct vcpu *v, uint64_t gva, uint64_t old, uint64_t new, 
     }
     page_put(p);
     return err;
+}
+
+/* ---- for the emulation of stores to devices (x86/emulate_store.h) ------------------------------ */
+
+int pv_emul_device_store(struct vcpu *v, uint64_t gva, uint64_t value, unsigned bytes)
+{
+    mfn_t mfn = readonly_frame(v, gva);
+
+    if (mfn == MFN_INVALID || frame_is_ram(mfn) || !iomem_is_readonly(mfn))
+        return -EFAULT;
+    pci_msix_page_write(mfn << PAGE_SHIFT | (gva & ~PAGE_MASK), value, bytes);
+    return 0;
 }

@@ -53,3 +53,6 @@ int gsi_vector(unsigned gsi) __must_check;
  * msix_protect()'s. */
 int pci_msi_restore(struct pci_address a) __must_check;
 int pci_msix_prepare(struct pci_address a) __must_check;
+/* The control domain writes to a page that was taken from it because of a table: what is beside the
+ * table reaches the device, the rest goes nowhere. Takes the routing lock. */
+void pci_msix_page_write(uint64_t phys, uint64_t value, unsigned bytes);
