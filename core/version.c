@@ -7,6 +7,7 @@
 #include <kr/cpu.h>
 #include <kr/domain.h>
 #include <kr/hypercall.h>
+#include <kr/log.h>
 #include <kr/string.h>
 #include <kr/version.h>
 
@@ -38,6 +39,13 @@ const void *version_build_id(uint32_t *size_bytes)
         return NULL;
     *size_bytes = note.size;
     return build_id_note_start + sizeof(note);
+}
+
+void version_log(void)
+{
+    log_info("Krypton, ABI of Xen %u.%u%s (%s)", VERSION_MAJOR, VERSION_MINOR, VERSION_EXTRA,
+             BUILD_COMMIT);
+    log_info("Compiled with %s", BUILD_COMPILER);
 }
 
 static long version_op_version(uint64_t arg)

@@ -77,7 +77,7 @@ static long sysctl_op_physinfo(struct xen_sysctl *op)
     p->nr_nodes = 1;
     p->cpu_khz = machine.cpu_khz;
     p->capabilities = machine.abilities;
-    p->total_pages = page_total_count();
+    p->total_pages = machine.ram_count;
     p->free_pages = page_free_count();
     p->outstanding_pages = memory_claimed_total();
     p->max_mfn = machine.frame_max;
@@ -183,12 +183,12 @@ static long sysctl_op_cputopoinfo(struct xen_sysctl *op)
 static long sysctl_op_numainfo(struct xen_sysctl *op)
 {
     struct xen_sysctl_numainfo *n = &op->u.numainfo;
-    struct xen_sysctl_meminfo memory = {
-        .memsize = page_total_count() * PAGE_SIZE,
-        .memfree = page_free_count() * PAGE_SIZE,
-    };
+    struct xen_sysctl_meminfo memory = {.memfree = page_free_count() * PAGE_SIZE};
+    struct arch_machine_info machine = {0};
     uint32_t here = 10; /* a node's distance to itself, as ACPI counts */
 
+    arch_machine_describe(&machine);
+    memory.memsize = machine.ram_count * PAGE_SIZE;
     if (n->num_nodes > 0) {
         if (guest_handle(n->meminfo) != 0 && guest_write(guest_handle(n->meminfo), &memory))
             return -EFAULT;

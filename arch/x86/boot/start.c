@@ -82,6 +82,7 @@ static void console_start(void)
     vga_text_set_memory(has_text ? phys_to_virt(VGA_TEXT_PHYS) : NULL);
     console_init();
 
+    version_log();
     log_info("Command line: %s", boot_info.cmdline);
     if (boot_info.cmdline_cut)
         log_warning("A command line was too long and has been cut");
@@ -110,7 +111,7 @@ static void memory_init(void)
     if (boot_info.efi_system_table == 0)
         machine_read_bios_area();
     desc_cpu_init(&boot_cpu);
-    log_info("Memory: %lu MiB", page_total_count() >> (20 - PAGE_SHIFT));
+    log_info("Memory: %lu MiB", map_ram_count() >> (20 - PAGE_SHIFT));
     ring_bytes = console_ring_wanted_bytes();
     ring = ring_bytes > 16 * KIB ? heap_alloc(ring_bytes) : NULL;
     if (ring)

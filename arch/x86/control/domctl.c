@@ -130,6 +130,24 @@ static long domctl_op_ioport_mapping(struct domain *d, struct xen_domctl *op)
     return -EOPNOTSUPP;
 }
 
+/* ---- triggers -----------------------------------------------------------------------------------
+ */
+
+static long domctl_op_sendtrigger(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_sendtrigger *t = &op->u.sendtrigger;
+    struct vcpu *v = domain_vcpu(d, t->vcpu);
+
+    if (!v)
+        return t->vcpu < d->vcpu_max ? -ESRCH : -EINVAL;
+    switch (t->trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI: arch_vcpu_send_nmi(v); return 0;
+    case XEN_DOMCTL_SENDTRIGGER_POWER:
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP: return -EINVAL; /* buttons of HVM domains */
+    default: return -ENOSYS;
+    }
+}
+
 /* ---- shadow page tables -------------------------------------------------------------------------
  */
 

@@ -9,10 +9,13 @@
 #include <kr/string.h>
 #include <x86/cpu.h>
 #include <x86/machine.h>
+#include <x86/map.h>
 #include <x86/policy.h>
 #include <x86/topology.h>
 
 #include <xen/sysctl.h>
+
+#define FEATURESET_EXT_EDX 2 /* word of the featureset: leaf 0x80000001 EDX */
 
 static struct apic_id_fields apic_fields(void)
 {
@@ -74,6 +77,9 @@ void arch_machine_describe(struct arch_machine_info *info)
     info->abilities =
         XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     cpu_policy_featureset(&cpu_policies.host, words);
+    if (cpu_features.is_amd)
+        words[FEATURESET_EXT_EDX] &= ~CPUID_AMD_REPEATED;
     memcpy(info->cpu_features, words, sizeof(info->cpu_features));
+    info->ram_count = map_ram_count();
     info->frame_max = BIT(cpu_features.phys_bits - PAGE_SHIFT) - 1;
 }

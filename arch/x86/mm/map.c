@@ -27,6 +27,7 @@ static bool allocator_is_ready;
 static uint64_t device_next = DEVICE_MAP_BASE;
 static struct page_range ram[RANGES_MAX];
 static unsigned ram_count;
+static uint64_t low_ram_count; /* frames below LOW_MEMORY */
 
 void *map_alloc_frames(unsigned order)
 {
@@ -70,15 +71,29 @@ uint64_t *map_window(uint64_t va, unsigned page_count)
     return l1_entry(va);
 }
 
-/* Whole RAM frames of the loader's map, above the first MiB. */
+uint64_t map_ram_count(void)
+{
+    uint64_t count = low_ram_count;
+
+    for (unsigned i = 0; i < ram_count; i++)
+        count += ram[i].count;
+    return count;
+}
+
+/* Whole RAM frames of the loader's map; those in the first MiB are only counted. */
 static void collect_ram(const struct boot_info *info)
 {
     for (unsigned i = 0; i < info->mem_count; i++) {
         const struct boot_mem *m = &info->mem[i];
-        uint64_t start = ALIGN_UP(MAX(m->start, (uint64_t)LOW_MEMORY), PAGE_SIZE);
+        uint64_t first = ALIGN_UP(m->start, PAGE_SIZE);
+        uint64_t start = MAX(first, (uint64_t)LOW_MEMORY);
         uint64_t end = ALIGN_DOWN(MIN(m->start + m->size, DIRECT_MAP_END - DIRECT_MAP_BASE), PAGE_SIZE);
 
-        if (m->type != BOOT_MEM_RAM || start >= end)
+        if (m->type != BOOT_MEM_RAM)
+            continue;
+        if (first < LOW_MEMORY && end > first)
+            low_ram_count += (MIN(end, (uint64_t)LOW_MEMORY) - first) >> PAGE_SHIFT;
+        if (start >= end)
             continue;
         if (ram_count == RANGES_MAX)
             boot_refuse("the memory map has more than %u ranges of RAM", RANGES_MAX);

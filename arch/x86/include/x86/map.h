@@ -13,6 +13,8 @@ extern uint64_t hv_l4[512];
 /* Maps all RAM of the memory map, makes the frame table and the M2P, write-protects our text and
  * hands what is left to the page allocator. */
 void map_init(const struct boot_info *info);
+/* RAM frames of the machine, those below 1 MiB that stay the firmware's among them. */
+uint64_t map_ram_count(void);
 /* 2^order zeroed hypervisor frames; at start-up only: refuses to boot when there are none. */
 void *map_alloc_frames(unsigned order);
 /* Device registers: uncached, mapped for good. NULL when the window is full. */
