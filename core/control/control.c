@@ -49,7 +49,7 @@ int control_bitmap_write(const struct xenctl_bitmap *map, const uint64_t *bits, 
 
 static void describe_vcpus(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    bool any_running = false, all_blocked = true;
+    bool any_running = false, any_awake = false;
     struct vcpu *v;
     unsigned i;
 
@@ -65,9 +65,10 @@ static void describe_vcpus(struct domain *d, struct xen_domctl_getdomaininfo *in
             continue;
         info->nr_online_vcpus++;
         any_running |= v->sched.running;
-        all_blocked &= (v->sched.stop & VCPU_STOP_BLOCKED) != 0;
+        any_awake |= !(v->sched.stop & VCPU_STOP_BLOCKED);
     }
-    info->flags |= (any_running ? XEN_DOMINF_running : 0) | (all_blocked ? XEN_DOMINF_blocked : 0);
+    info->flags |= any_running ? XEN_DOMINF_running : 0;
+    info->flags |= info->nr_online_vcpus > 0 && !any_awake ? XEN_DOMINF_blocked : 0;
 }
 
 void control_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
@@ -79,8 +80,10 @@ void control_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info
     if (d->is_dying)
         info->flags |= XEN_DOMINF_dying;
     if (d->is_shutdown)
-        info->flags |= XEN_DOMINF_shutdown | (uint32_t)d->shutdown_reason
-                                                 << XEN_DOMINF_shutdownshift;
+        info->flags |= XEN_DOMINF_shutdown;
+    info->flags |= (d->is_shutdown || d->has_shutdown_code ? (uint32_t)d->shutdown_reason
+                                                           : XEN_DOMINF_shutdownmask)
+                   << XEN_DOMINF_shutdownshift;
     if (d->control_pause_count > 0)
         info->flags |= XEN_DOMINF_paused;
     if (d->create_flags & XEN_DOMCTL_CDF_hvm)

@@ -197,6 +197,29 @@ static long domctl_op_getnodeaffinity(struct domain *d, struct xen_domctl *op)
     return control_bitmap_write(&op->u.nodeaffinity.nodemap, &nodes, 1);
 }
 
+/* ---- devices ----------------------------------------------------------------------------------
+ * Giving a device to a domain takes an IOMMU, and none is driven. */
+
+static long domctl_op_assign_device(struct domain *d, struct xen_domctl *op)
+{
+    return -EOPNOTSUPP;
+}
+
+static long domctl_op_test_assign_device(struct domain *d, struct xen_domctl *op)
+{
+    return -EOPNOTSUPP;
+}
+
+static long domctl_op_deassign_device(struct domain *d, struct xen_domctl *op)
+{
+    return -EOPNOTSUPP;
+}
+
+static long domctl_op_get_device_group(struct domain *d, struct xen_domctl *op)
+{
+    return -EOPNOTSUPP;
+}
+
 /* ---- dispatch ---------------------------------------------------------------------------------
  */
 
@@ -216,6 +239,18 @@ static long dispatch(struct domain *d, struct xen_domctl *op)
     }
 }
 
+/* A new domain has no name yet; devices may be put aside under DOMID_IO, which is no domain. */
+static bool needs_domain(const struct xen_domctl *op)
+{
+    switch (op->cmd) {
+    case XEN_DOMCTL_createdomain: return false;
+    case XEN_DOMCTL_assign_device:
+    case XEN_DOMCTL_test_assign_device:
+    case XEN_DOMCTL_deassign_device: return op->domain != DOMAIN_ID_IO;
+    default: return true;
+    }
+}
+
 hypercall_result do_domctl(struct hypercall_args *args)
 {
     struct domain *d = NULL;
@@ -226,7 +261,7 @@ hypercall_result do_domctl(struct hypercall_args *args)
         return -EFAULT;
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
-    if (op.cmd != XEN_DOMCTL_createdomain) {
+    if (needs_domain(&op)) {
         d = domain_get_by_guest_id(op.domain);
         if (!d)
             return -ESRCH;

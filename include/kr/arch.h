@@ -158,7 +158,7 @@ struct arch_machine_info {
     uint32_t abilities;       /* XEN_SYSCTL_PHYSCAP_*: what the port and this machine can do */
     uint32_t cpu_features[8]; /* hw_cap of XEN_SYSCTL_physinfo */
     uint64_t ram_count;       /* frames of RAM, those left to the firmware among them */
-    uint64_t frame_max;       /* highest frame number that the CPUs can address */
+    uint64_t frame_max;       /* highest frame number of RAM */
 };
 void arch_machine_describe(struct arch_machine_info *info);
 /* Core and socket of a CPU, as `xl info -n` shows them. */

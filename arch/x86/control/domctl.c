@@ -51,7 +51,7 @@ static long domctl_op_set_address_size(struct domain *d, struct xen_domctl *op)
 {
     if (op->u.address_size.size != ADDRESS_SIZE)
         return op->u.address_size.size == 32 ? -EOPNOTSUPP : -EINVAL;
-    return d->memory.page_count != 0 ? -EACCES : 0;
+    return 0;
 }
 
 static long domctl_op_get_address_size(struct domain *d, struct xen_domctl *op)
@@ -92,7 +92,7 @@ static long domctl_op_settscinfo(struct domain *d, struct xen_domctl *op)
         return rc;
     spin_lock(&d->lock);
     d->arch.tsc.mode = t->tsc_mode;
-    d->arch.tsc.incarnation = t->incarnation;
+    d->arch.tsc.incarnation = t->incarnation + 1;
     spin_unlock(&d->lock);
     return 0;
 }
@@ -139,7 +139,7 @@ static long domctl_op_sendtrigger(struct domain *d, struct xen_domctl *op)
     struct vcpu *v = domain_vcpu(d, t->vcpu);
 
     if (!v)
-        return t->vcpu < d->vcpu_max ? -ESRCH : -EINVAL;
+        return -ESRCH;
     switch (t->trigger) {
     case XEN_DOMCTL_SENDTRIGGER_NMI: arch_vcpu_send_nmi(v); return 0;
     case XEN_DOMCTL_SENDTRIGGER_POWER:

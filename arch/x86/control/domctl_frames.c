@@ -37,10 +37,8 @@ long domctl_op_getpageframeinfo3(struct domain *d, struct xen_domctl *op)
     struct xen_domctl_getpageframeinfo3 *info = &op->u.getpageframeinfo3;
     xen_pfn_t part[FRAMES_PER_COPY];
 
-    if (info->num > FRAMES_PER_CALL) {
-        info->num = FRAMES_PER_CALL;
+    if (info->num > FRAMES_PER_CALL)
         return -E2BIG;
-    }
     for (uint64_t done = 0; done < info->num; done += FRAMES_PER_COPY) {
         uint64_t addr = guest_handle(info->array) + done * sizeof(*part);
         unsigned count = MIN(info->num - done, (uint64_t)FRAMES_PER_COPY);

@@ -140,9 +140,13 @@ long domctl_op_setvcpuextstate(struct domain *d, struct xen_domctl *op)
         return rc;
     v = vcpu_take(d, s->vcpu, &rc);
     if (v) {
-        rc = copy->xcr0 & ~copy->xcr0_ever
-                 ? -EINVAL
-                 : fpu_set_extended(v, copy + 1, s->size - sizeof(*copy), copy->xcr0);
+        /* A vCPU that never had XCR0 set has nothing in there. */
+        if (copy->xcr0_ever == 0 && copy->xcr0 == 0)
+            rc = 0;
+        else
+            rc = copy->xcr0 & ~copy->xcr0_ever
+                     ? -EINVAL
+                     : fpu_set_extended(v, copy + 1, s->size - sizeof(*copy), copy->xcr0);
         vcpu_unpause(v);
     }
     heap_free(copy);

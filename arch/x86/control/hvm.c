@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hvm_op: parameters of HVM domains. ABI: xen/hvm/hvm_op.h. There are only PV domains, so what is
+ * hvm_op: for HVM domains. ABI: xen/hvm/hvm_op.h. There are only PV domains, so what is
  * asked about a domain's HVM half is refused, after checking that the caller may ask at all.
  */
 #include <kr/access.h>
@@ -11,16 +11,17 @@
 
 #include <xen/hvm/hvm_op.h>
 
-/* A domain may ask about itself, the control domain about every one. */
-static long param_refuse(uint64_t arg)
+/* All these structures begin with a domain id. A domain may ask about itself, the control domain
+ * about every one. */
+static long refuse(uint64_t arg)
 {
-    struct xen_hvm_param param;
     struct domain *d;
+    uint16_t domid;
     bool may_ask;
 
-    if (guest_read(&param, arg))
+    if (guest_read(&domid, arg))
         return -EFAULT;
-    d = domain_get_by_guest_id(param.domid);
+    d = domain_get_by_guest_id(domid);
     if (!d)
         return -ESRCH;
     may_ask = d == current_vcpu()->domain || hypercall_caller_is(CONTROL);
@@ -30,12 +31,33 @@ static long param_refuse(uint64_t arg)
 
 static long hvm_op_set_param(uint64_t arg)
 {
-    return param_refuse(arg);
+    return refuse(arg);
 }
 
 static long hvm_op_get_param(uint64_t arg)
 {
-    return param_refuse(arg);
+    return refuse(arg);
+}
+
+static long hvm_op_pagetable_dying(uint64_t arg)
+{
+    return refuse(arg);
+}
+
+static long hvm_op_get_mem_type(uint64_t arg)
+{
+    return refuse(arg);
+}
+
+/* These two are about the caller itself. */
+static long hvm_op_flush_tlbs(uint64_t arg)
+{
+    return -EINVAL;
+}
+
+static long hvm_op_set_evtchn_upcall_vector(uint64_t arg)
+{
+    return -EINVAL;
 }
 
 static long hvm_op_get_time(uint64_t arg)
@@ -44,6 +66,11 @@ static long hvm_op_get_time(uint64_t arg)
 
     return guest_write(arg, &answer);
 }
+
+_Static_assert(offsetof(struct xen_hvm_param, domid) == 0 &&
+                   offsetof(struct xen_hvm_pagetable_dying, domid) == 0 &&
+                   offsetof(struct xen_hvm_get_mem_type, domid) == 0,
+               "what refuse() reads");
 
 #define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(HVMOP_, nr, name);
 #include "hvm_ops.def"

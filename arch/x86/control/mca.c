@@ -57,23 +57,22 @@ static void describe_name(struct mcinfo_logical_cpu *info)
     }
 }
 
-static void describe_features(struct mcinfo_logical_cpu *info)
+static void describe_sizes(struct mcinfo_logical_cpu *info)
 {
-    uint32_t words[CPU_FEATURE_WORDS];
     const struct cpuid_leaf *l = cpu_policy_find(&cpu_policies.raw, 1, 0);
 
-    cpu_policy_featureset(&cpu_policies.host, words);
-    memcpy(info->mc_cpu_caps, words, sizeof(info->mc_cpu_caps));
     info->mc_cpuid_level = cpu_policies.raw.leaves[0].r.a;
     info->mc_cache_alignment = (l->r.b >> 8 & 0xff) * CLFLUSH_UNIT;
+    info->mc_cache_size = cpu_cache_kib(&cpu_policies.raw);
 }
 
-static void describe_place(const struct cpu *cpu, struct mcinfo_logical_cpu *info)
+static void describe_machine(const struct cpu *cpu, struct mcinfo_logical_cpu *info)
 {
     struct apic_id_fields f = apic_id_fields_of(&cpu_policies.raw, cpu_features.is_amd);
     struct arch_machine_info machine = {0};
 
     arch_machine_describe(&machine);
+    memcpy(info->mc_cpu_caps, machine.cpu_features, sizeof(info->mc_cpu_caps));
     info->mc_cpunr = cpu->id;
     info->mc_chipid = apic_id_socket(cpu->arch.apic_id, &f);
     info->mc_coreid = apic_id_core(cpu->arch.apic_id, &f);
@@ -102,15 +101,14 @@ static void describe_cpu(const struct cpu *cpu, struct mcinfo_logical_cpu *info)
     memset(info, 0, sizeof(*info));
     arch_cpu_identify(cpu, &identity);
     info->mc_apicid = identity.apic_id;
-    info->mc_clusterid = -1;
     info->mc_family = identity.family;
     info->mc_model = identity.model;
     info->mc_step = identity.stepping;
     memcpy(info->mc_vendorid, identity.vendor, sizeof(identity.vendor));
     info->mc_vendor = cpu_features.is_amd ? VENDOR_AMD : VENDOR_INTEL;
-    describe_place(cpu, info);
+    describe_machine(cpu, info);
     describe_name(info);
-    describe_features(info);
+    describe_sizes(info);
     describe_banks(info);
 }
 
@@ -148,7 +146,7 @@ static long dispatch(struct xen_mc *op)
         return mca_op_##name(op);
 #include "mca_ops.def"
 #undef OPERATION
-    default: return -ENOSYS;
+    default: return -EINVAL;
     }
 }
 

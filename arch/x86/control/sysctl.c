@@ -15,8 +15,9 @@ static long sysctl_op_cpu_hotplug(struct xen_sysctl *op)
     const struct xen_sysctl_cpu_hotplug *h = &op->u.cpu_hotplug;
 
     switch (h->op) {
-    case XEN_SYSCTL_CPU_HOTPLUG_ONLINE: return cpu_by_id(h->cpu) ? 0 : -EINVAL;
-    case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE: return cpu_by_id(h->cpu) ? -EOPNOTSUPP : -EINVAL;
+    case XEN_SYSCTL_CPU_HOTPLUG_ONLINE: return cpu_by_id(h->cpu) ? -EEXIST : -EINVAL;
+    case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
+        return h->cpu != 0 && cpu_by_id(h->cpu) ? -EOPNOTSUPP : -EINVAL; /* 0 stays anyway */
     default: return -EOPNOTSUPP;
     }
 }

@@ -81,5 +81,5 @@ void arch_machine_describe(struct arch_machine_info *info)
         words[FEATURESET_EXT_EDX] &= ~CPUID_AMD_REPEATED;
     memcpy(info->cpu_features, words, sizeof(info->cpu_features));
     info->ram_count = map_ram_count();
-    info->frame_max = BIT(cpu_features.phys_bits - PAGE_SHIFT) - 1;
+    info->frame_max = arch_frame_end() - 1;
 }

@@ -3,14 +3,16 @@
  */
 #include <x86/topology.h>
 
-#define LEAF_VERSION      1u
-#define LEAF_CACHES       4u
-#define LEAF_TOPOLOGY     0xbu
-#define LEAF_AMD_SIZES    0x80000008u
-#define LEAF_AMD_TOPOLOGY 0x8000001eu
-#define FEATURE_HTT       (1u << 28)
-#define LEVEL_THREAD      1u
-#define LEVEL_CORE        2u
+#define LEAF_VERSION        1u
+#define LEAF_CACHES         4u
+#define LEAF_TOPOLOGY       0xbu
+#define LEAF_AMD_CACHES     0x80000006u
+#define AMD_LEVEL3_UNIT_KIB 512
+#define LEAF_AMD_SIZES      0x80000008u
+#define LEAF_AMD_TOPOLOGY   0x8000001eu
+#define FEATURE_HTT         (1u << 28)
+#define LEVEL_THREAD        1u
+#define LEVEL_CORE          2u
 
 /* Bits that it takes to number `count` things. */
 static uint8_t bits_for(uint32_t count)
@@ -82,6 +84,33 @@ struct apic_id_fields apic_id_fields_of(const struct cpu_policy *raw, bool is_am
     if (!version || !(version->r.d & FEATURE_HTT))
         return f;
     return is_amd ? fields_amd(raw) : fields_intel(raw, version);
+}
+
+static uint32_t cache_kib_intel(const struct cpu_policy *raw)
+{
+    const struct cpuid_leaf *l;
+    uint32_t largest = 0;
+
+    for (uint32_t i = 0; (l = cpu_policy_find(raw, LEAF_CACHES, i)) && (l->r.a & 0x1f); i++) {
+        uint64_t ways = (l->r.b >> 22) + 1, partitions = (l->r.b >> 12 & 0x3ff) + 1;
+        uint64_t line_bytes = (l->r.b & 0xfff) + 1, sets = (uint64_t)l->r.c + 1;
+        uint64_t kib = ways * partitions * line_bytes * sets / KIB;
+
+        if (kib > largest && kib <= UINT32_MAX)
+            largest = kib;
+    }
+    return largest;
+}
+
+uint32_t cpu_cache_kib(const struct cpu_policy *raw)
+{
+    const struct cpuid_leaf *l = cpu_policy_find(raw, LEAF_AMD_CACHES, 0);
+    uint32_t level2 = l ? l->r.c >> 16 : 0, level3 = l ? (l->r.d >> 18) * AMD_LEVEL3_UNIT_KIB : 0;
+    uint32_t counted = cache_kib_intel(raw);
+
+    if (counted)
+        return counted;
+    return level3 ? level3 : level2;
 }
 
 void cpu_version_decode(uint32_t eax, uint32_t *family, uint32_t *model, uint32_t *stepping)

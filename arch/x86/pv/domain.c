@@ -17,6 +17,7 @@
 
 int arch_domain_create(struct domain *d)
 {
+    d->arch.tsc.incarnation = 1;
     return 0;
 }
 

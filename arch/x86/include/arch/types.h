@@ -86,7 +86,7 @@ struct cpu_policy;
 /* How a domain's TSC was set up, as tools set and read it. It runs at the machine's frequency. */
 struct tsc_settings {
     uint32_t mode; /* xen/arch-x86/cpuid.h TSC_MODE_* */
-    uint32_t incarnation;
+    uint32_t incarnation; /* how many times it was set up anew */
 };
 
 struct arch_domain {

@@ -28,5 +28,8 @@ static inline uint32_t apic_id_socket(uint32_t id, const struct apic_id_fields *
     return id >> (f->thread_bits + f->core_bits);
 }
 
+/* The largest cache, of a core or shared. */
+uint32_t cpu_cache_kib(const struct cpu_policy *raw);
+
 /* EAX of leaf 1 as the manuals display it. */
 void cpu_version_decode(uint32_t eax, uint32_t *family, uint32_t *model, uint32_t *stepping);
