@@ -8,6 +8,7 @@
 #include <kr/domain.h>
 #include <kr/hypercall.h>
 #include <kr/log.h>
+#include <kr/log.h>
 #include <kr/string.h>
 #include <kr/version.h>
 
@@ -78,6 +79,12 @@ static long version_op_capabilities(uint64_t arg)
 
     kr_strlcpy(info, arch_guest_kinds(), sizeof(info));
     return guest_write(arg, &info);
+}
+
+void version_announce(void)
+{
+    log_info("Krypton, %s", BUILD_COMMIT);
+    log_info("Built by %s on %s", BUILD_COMPILER, BUILD_DATE);
 }
 
 static long version_op_changeset(uint64_t arg)

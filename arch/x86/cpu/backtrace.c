@@ -20,14 +20,14 @@ static void print_address(uint64_t addr)
     char text[128];
 
     symbol_format(text, sizeof(text), addr);
-    log_error("   %s", text);
+    log_always("   %s", text);
 }
 
 void backtrace_print(uint64_t rip, uint64_t frame)
 {
     uint64_t pair[2]; /* caller's frame, return address */
 
-    log_error("Call trace:");
+    log_always("Call trace:");
     if (rip)
         print_address(rip);
     for (unsigned depth = 0; depth < DEPTH_MAX && frame >= HV_VIRT_START && !(frame & 7); depth++) {

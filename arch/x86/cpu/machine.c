@@ -179,7 +179,7 @@ void arch_machine_reboot(void)
     arch_machine_halt();
 }
 
-/* ---- crash ------------------------------------------------------------------------------------ */
+/* ---- registers ------------------------------------------------------------------------------------ */
 
 static const struct x86_regs *crash_regs;
 
@@ -190,18 +190,18 @@ void crash_regs_set(const struct x86_regs *regs)
 
 static void print_regs(const struct x86_regs *r)
 {
-    log_error("rip %04x:%016lx rflags %08lx rsp %04x:%016lx", r->cs, r->rip, r->rflags, r->ss, r->rsp);
-    log_error("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
-    log_error("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
-    log_error("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
-    log_error("r13 %016lx r14 %016lx r15 %016lx", r->r13, r->r14, r->r15);
+    log_always("rip %04x:%016lx rflags %08lx rsp %04x:%016lx", r->cs, r->rip, r->rflags, r->ss, r->rsp);
+    log_always("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
+    log_always("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
+    log_always("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
+    log_always("r13 %016lx r14 %016lx r15 %016lx", r->r13, r->r14, r->r15);
 }
 
 void arch_crash_dump(void)
 {
     uint64_t frame = (uint64_t)__builtin_frame_address(0);
 
-    log_error("CPU %u cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx", this_cpu()->id, read_cr0(), read_cr2(),
+    log_always("CPU %u cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx", this_cpu()->id, read_cr0(), read_cr2(),
               read_cr3(), read_cr4());
     if (crash_regs) {
         print_regs(crash_regs);
@@ -213,6 +213,6 @@ void arch_crash_dump(void)
 void arch_vcpu_dump(struct vcpu *v)
 {
     print_regs(&v->arch.regs);
-    log_error("guest %s mode, kernel root %#lx, user root %#lx", v->arch.in_kernel ? "kernel" : "user",
+    log_always("guest %s mode, kernel root %#lx, user root %#lx", v->arch.in_kernel ? "kernel" : "user",
               v->arch.kernel_root, v->arch.user_root);
 }

@@ -121,24 +121,6 @@ static void initrd_copy(struct builder *b, const struct boot_module *m)
     }
 }
 
-static void memory_make(struct builder *b, const struct boot_module *initrd)
-{
-    const struct dom0_layout *l = &b->layout;
-
-    if (initrd && l->initrd_pfn >= l->linear_end_pfn && !(initrd->start & ~PAGE_MASK)) {
-        memory_fill(b, 0, l->initrd_pfn);
-        initrd_adopt(b, initrd);
-        memory_fill(b, l->initrd_pfn + l->initrd_count, l->page_count);
-        return;
-    }
-    memory_fill(b, 0, l->page_count);
-    if (initrd) {
-        initrd_copy(b, initrd);
-        page_free_range(initrd->start >> PAGE_SHIFT,
-                        DIV_ROUND_UP(initrd->start + initrd->size, PAGE_SIZE) - (initrd->start >> PAGE_SHIFT));
-    }
-}
-
 /* Kernel segments lie at their pseudo-physical addresses. */
 struct kernel_target {
     struct builder *b;
@@ -164,6 +146,40 @@ static int kernel_write(void *context, uint64_t paddr, const void *data, uint64_
         size -= bytes;
     }
     return 0;
+}
+
+/* The frames of a module that dom0 does not take over. */
+static void module_free(const struct boot_module *m)
+{
+    mfn_t first = m->start >> PAGE_SHIFT;
+
+    page_free_range(first, DIV_ROUND_UP(m->start + m->size, PAGE_SIZE) - first);
+}
+
+/* The linear area first, because the kernel goes there; what the kernel's file and its unpacked image
+ * took is then free for the rest. */
+static void memory_make(struct builder *b, const struct boot_info *info, struct dom0_kernel *kernel)
+{
+    const struct boot_module *initrd = info->module_count > 1 ? &info->module[1] : NULL;
+    const struct dom0_layout *l = &b->layout;
+    struct kernel_target target = {b, kernel->notes.paddr_offset};
+    bool adopts = initrd && l->initrd_pfn >= l->linear_end_pfn && !(initrd->start & ~PAGE_MASK);
+
+    memory_fill(b, 0, l->linear_end_pfn);
+    elf_load(&kernel->elf, kernel_write, &target);
+    dom0_kernel_free(kernel);
+    module_free(&info->module[0]);
+    if (adopts) {
+        memory_fill(b, l->linear_end_pfn, l->initrd_pfn);
+        initrd_adopt(b, initrd);
+        memory_fill(b, l->initrd_pfn + l->initrd_count, l->page_count);
+        return;
+    }
+    memory_fill(b, l->linear_end_pfn, l->page_count);
+    if (initrd) {
+        initrd_copy(b, initrd);
+        module_free(initrd);
+    }
 }
 
 /* ---- page tables ------------------------------------------------------------------------------ */
@@ -345,17 +361,27 @@ static void domain_make(struct builder *b, const struct dom0_mem_pages *memory)
         boot_refuse("out of memory for dom0's interrupts");
 }
 
-static void memory_plan(struct dom0_layout *l, const struct dom0_kernel *kernel, const struct boot_module *initrd,
+/* What dom0 can be given: free frames, and those of its images. */
+static uint64_t available_pages(const struct boot_info *info, const struct dom0_kernel *kernel)
+{
+    uint64_t count = page_free_count() + kernel->unpacked_frame_count;
+
+    for (unsigned i = 0; i < info->module_count && i < 2; i++)
+        count += DIV_ROUND_UP(info->module[i].size, PAGE_SIZE);
+    return count;
+}
+
+static void memory_plan(struct dom0_layout *l, const struct boot_info *info, const struct dom0_kernel *kernel,
                         struct dom0_mem_pages *memory)
 {
-    uint64_t initrd_pages = initrd ? DIV_ROUND_UP(initrd->size, PAGE_SIZE) : 0, needed = 0;
+    uint64_t initrd_bytes = info->module_count > 1 ? info->module[1].size : 0, needed = 0;
     char why[192];
     int err;
 
-    if (dom0_mem_resolve(dom0_mem_requested(), page_total_count(), page_free_count() + initrd_pages, memory,
-                         why, sizeof(why)) != 0)
+    if (dom0_mem_resolve(dom0_mem_requested(), page_total_count(), available_pages(info, kernel), memory, why,
+                         sizeof(why)) != 0)
         boot_refuse("dom0_mem: %s", why);
-    err = dom0_layout_plan(l, kernel, memory->now, initrd ? initrd->size : 0, &needed);
+    err = dom0_layout_plan(l, kernel, memory->now, initrd_bytes, &needed);
     if (err == -ENOMEM)
         boot_refuse("dom0 needs at least %lu MiB for its kernel and initrd, but would get %lu MiB",
                     DIV_ROUND_UP(needed, 256), memory->now / 256);
@@ -366,24 +392,16 @@ static void memory_plan(struct dom0_layout *l, const struct dom0_kernel *kernel,
 void dom0_create(const struct boot_info *info)
 {
     struct builder *b = &builder;
-    const struct boot_module *initrd = info->module_count > 1 ? &info->module[1] : NULL;
     static struct dom0_kernel kernel;
-    struct kernel_target target = {b, 0};
     struct dom0_mem_pages memory;
     mfn_t root;
 
     if (info->module_count == 0)
         boot_refuse("the boot loader passed no module: the first one must be dom0's kernel");
     dom0_kernel_read(&info->module[0], &kernel);
-    memory_plan(&b->layout, &kernel, initrd, &memory);
+    memory_plan(&b->layout, info, &kernel, &memory);
     domain_make(b, &memory);
-    memory_make(b, initrd);
-    target.paddr_offset = kernel.notes.paddr_offset;
-    elf_load(&kernel.elf, kernel_write, &target);
-    dom0_kernel_free(&kernel);
-    page_free_range(info->module[0].start >> PAGE_SHIFT,
-                    DIV_ROUND_UP(info->module[0].start + info->module[0].size, PAGE_SIZE) -
-                        (info->module[0].start >> PAGE_SHIFT));
+    memory_make(b, info, &kernel);
     root = tables_make(b);
     p2m_make(b);
     start_info_make(b, info, &kernel);
