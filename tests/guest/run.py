@@ -45,7 +45,8 @@ def make_module(path, size):
 
 def qemu_command(args, name, label, options):
     elf = os.path.join(args.build, name + ".elf")
-    initrd = f"{elf} {options.get('args', '')}".strip().replace(",", ",,")
+    words = " ".join([options.get("args", ""), args.args])
+    initrd = f"{elf} {words}".strip().replace(",", ",,")
     if "module" in options:
         module = os.path.join(args.build, label + ".module")
         make_module(module, int(options["module"]))
@@ -154,6 +155,7 @@ def main():
     parser.add_argument("--cpu", default="max,-smap")
     parser.add_argument("--reference", action="store_true",
                         help="the kernel is Xen: leave out runs that are known to end it")
+    parser.add_argument("--args", default="", help="more words for the test kernels")
     parser.add_argument("--append", default="", help="more words for the hypervisor")
     parser.add_argument("--slow", type=float, default=float(os.environ.get("GUEST_SLOW", "1")),
                         help="factor on every timeout")

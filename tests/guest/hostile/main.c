@@ -18,6 +18,9 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
+#include <xen/platform.h>
 #include <xen/arch-x86/xen-mca.h>
 
 #define COUNT_HUGE    0xffffffffUL
@@ -36,6 +39,17 @@ static uint64_t random_next(void)
     return random_state;
 }
 
+/* "seed=" and digits on the command line: another sequence (run.py --args). */
+static void random_seed(void)
+{
+    const char *at = strstr((const char *)start_info->cmd_line, "seed=");
+
+    for (at = at ? at + 5 : ""; *at >= '0' && *at <= '9'; at++)
+        random_state = random_state * 10 + *at;
+    for (unsigned i = 0; i < 8; i++)
+        random_next();
+}
+
 static uint64_t pointers[16];
 static unsigned pointer_count;
 static uint8_t *page_end; /* the last bytes before an unmapped page */
@@ -45,6 +59,7 @@ TEST("setup")
     uint8_t *mapped = page_alloc(), *unmapped = page_alloc();
     uint8_t *table = (uint8_t *)start_info->pt_base;
 
+    random_seed();
     REQUIRE(unmapped == mapped + PAGE_SIZE);
     REQUIRE_EQ(map_va(unmapped, 0), 0);
     page_end = unmapped;
@@ -249,6 +264,10 @@ static void *random_structure(void)
         uint64_t low = random_word(), high = random_word();
 
         random_struct[i] = random_next() & 1 ? low : (low & 0xffffffff) | high << 32;
+        /* Not our own memory: a call that fills what it is told to fill does no wrong. */
+        if (random_struct[i] - VIRT_BASE < 16 * MIB || ~random_struct[i] < 8 * MIB ||
+            random_struct[i] - start_info->mfn_list < 16 * MIB)
+            random_struct[i] = 0x1000;
     }
     return random_struct;
 }
@@ -396,6 +415,111 @@ TEST("random-registers")
     set_timer_op(0);
     for (unsigned base = 0; base < 3; base++)
         CHECK_EQ(set_segment_base(base, 0), 0);
+    check_alive();
+}
+
+/* The right version in front of random words. What is meant to end or cripple the host is left out.
+ */
+TEST("random-domctl")
+{
+    static const uint32_t commands[] = {
+        XEN_DOMCTL_createdomain,        XEN_DOMCTL_pausedomain,     XEN_DOMCTL_unpausedomain,
+        XEN_DOMCTL_getdomaininfo,       XEN_DOMCTL_setvcpuaffinity, XEN_DOMCTL_getvcpuaffinity,
+        XEN_DOMCTL_setvcpucontext,      XEN_DOMCTL_getvcpucontext,  XEN_DOMCTL_getvcpuinfo,
+        XEN_DOMCTL_max_vcpus,           XEN_DOMCTL_scheduler_op,    XEN_DOMCTL_setdomainhandle,
+        XEN_DOMCTL_gethvmcontext,       XEN_DOMCTL_sethvmcontext,   XEN_DOMCTL_get_address_size,
+        XEN_DOMCTL_getpageframeinfo3,   XEN_DOMCTL_gettscinfo,      XEN_DOMCTL_getnodeaffinity,
+        XEN_DOMCTL_get_ext_vcpucontext, XEN_DOMCTL_getvcpuextstate, XEN_DOMCTL_get_vcpu_msrs,
+        XEN_DOMCTL_get_cpu_policy,      XEN_DOMCTL_shadow_op,       XEN_DOMCTL_resumedomain};
+    struct xen_domctl *op = (struct xen_domctl *)random_struct;
+
+    for (unsigned i = 0; i < RANDOM_ROUNDS; i++) {
+        random_structure();
+        op->cmd = commands[random_next() % ARRAY_SIZE(commands)];
+        op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+        if (random_next() & 1)
+            op->domain = 0;
+        domctl(op);
+    }
+    check_alive();
+}
+
+TEST("random-sysctl")
+{
+    static const uint32_t commands[] = {
+        XEN_SYSCTL_readconsole,        XEN_SYSCTL_physinfo,
+        XEN_SYSCTL_sched_id,           XEN_SYSCTL_perfc_op,
+        XEN_SYSCTL_getdomaininfolist,  XEN_SYSCTL_getcpuinfo,
+        XEN_SYSCTL_availheap,          XEN_SYSCTL_get_pmstat,
+        XEN_SYSCTL_cputopoinfo,        XEN_SYSCTL_numainfo,
+        XEN_SYSCTL_scheduler_op,       XEN_SYSCTL_pcitopoinfo,
+        XEN_SYSCTL_cpupool_op,         XEN_SYSCTL_get_cpu_levelling_caps,
+        XEN_SYSCTL_psr_alloc,          XEN_SYSCTL_livepatch_op,
+        XEN_SYSCTL_get_cpu_featureset, XEN_SYSCTL_get_cpu_policy};
+    struct xen_sysctl *op = (struct xen_sysctl *)random_struct;
+
+    for (unsigned i = 0; i < RANDOM_ROUNDS; i++) {
+        random_structure();
+        op->cmd = commands[random_next() % ARRAY_SIZE(commands)];
+        op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+        sysctl(op);
+    }
+    check_alive();
+}
+
+TEST("random-platform-op")
+{
+    static const uint32_t commands[] = {
+        XENPF_settime32,       XENPF_settime64,   XENPF_read_memtype,         XENPF_del_memtype,
+        XENPF_firmware_info,   XENPF_getidletime, XENPF_set_processor_pminfo, XENPF_get_cpuinfo,
+        XENPF_get_cpu_version, XENPF_get_symbol,  XENPF_microcode_update,     XENPF_cpu_online};
+    struct xen_platform_op *op = (struct xen_platform_op *)random_struct;
+
+    for (unsigned i = 0; i < RANDOM_ROUNDS; i++) {
+        random_structure();
+        op->cmd = commands[random_next() % ARRAY_SIZE(commands)];
+        op->interface_version = XENPF_INTERFACE_VERSION;
+        platform_op(op);
+    }
+    check_alive();
+}
+
+/* Lists of calls with random arguments; those that could end the run are not among them. */
+TEST("random-multicall")
+{
+    static const unsigned ops[] = {__HYPERVISOR_mmu_update,
+                                   __HYPERVISOR_set_gdt,
+                                   __HYPERVISOR_set_debugreg,
+                                   __HYPERVISOR_get_debugreg,
+                                   __HYPERVISOR_update_descriptor,
+                                   __HYPERVISOR_multicall,
+                                   __HYPERVISOR_set_timer_op,
+                                   __HYPERVISOR_event_channel_op,
+                                   __HYPERVISOR_xen_version,
+                                   __HYPERVISOR_grant_table_op,
+                                   __HYPERVISOR_vm_assist,
+                                   __HYPERVISOR_set_segment_base,
+                                   __HYPERVISOR_mmuext_op,
+                                   __HYPERVISOR_nmi_op,
+                                   __HYPERVISOR_callback_op,
+                                   __HYPERVISOR_physdev_op,
+                                   __HYPERVISOR_hvm_op};
+    static struct multicall_entry list[16];
+
+    for (unsigned i = 0; i < RANDOM_ROUNDS; i++) {
+        for (unsigned j = 0; j < ARRAY_SIZE(list); j++) {
+            list[j].op = ops[random_next() % ARRAY_SIZE(ops)];
+            for (unsigned k = 0; k < 6; k++)
+                list[j].args[k] = random_word();
+            if (list[j].op == __HYPERVISOR_physdev_op && list[j].args[0] > 29)
+                list[j].args[0] = 29;
+        }
+        multicall(list, random_next() % ARRAY_SIZE(list));
+    }
+    for (unsigned base = 0; base < 3; base++)
+        CHECK_EQ(set_segment_base(base, 0), 0);
+    CHECK_EQ(set_debugreg(7, 0), 0);
+    set_timer_op(0);
     check_alive();
 }
 
