@@ -34,11 +34,12 @@ static void catch_up(struct cpu *cpu, struct vcpu *v)
         v->sched.credit += (int64_t)rounds * RATION_NS;
 }
 
-static void new_round(struct cpu *cpu)
+/* As many new rounds as it takes until `first` has credit. */
+static void new_rounds(struct cpu *cpu, const struct vcpu *first)
 {
     struct vcpu *v;
 
-    cpu->sched.credit_round++;
+    cpu->sched.credit_round += (uint32_t)(-first->sched.credit / RATION_NS) + 1;
     list_for_each_entry (v, &cpu->sched.queue, sched.queue)
         catch_up(cpu, v);
 }
@@ -55,7 +56,7 @@ static void credit2_enqueue(struct cpu *cpu, struct vcpu *v, bool woken)
     list_add_tail(&v->sched.queue, &other->sched.queue);
     other = list_first_entry(&cpu->sched.queue, struct vcpu, sched.queue);
     if (other->sched.credit <= 0)
-        new_round(cpu);
+        new_rounds(cpu, other);
 }
 
 static void credit2_charge(struct cpu *cpu, struct vcpu *v, uint64_t ran_ns)

@@ -550,6 +550,32 @@ static void weights_divide_the_cpu(void **state)
     assert_in_range(ran_ms(heavy), 2900, 3100);
 }
 
+static void one_that_ran_alone_owes_little(void **state)
+{
+    struct vcpu *hog, *late;
+    uint64_t started;
+
+    start_machine(1);
+    hog = add_vcpu(0, 0, 0);
+    late = add_vcpu(1, 0, 0);
+    vcpu_start(hog, VCPU_STOP_DOWN);
+    for (unsigned i = 0; i < 200; i++) {
+        play_until(machine_now_ns + 15 * MS, MS);
+        vcpu_stop(hog, VCPU_STOP_BLOCKED);
+        play_all();
+        vcpu_kick(hog);
+        play_all();
+    }
+    vcpu_start(late, VCPU_STOP_DOWN);
+    play_all();
+    started = machine_now_ns;
+    while (machine_cpu->current != hog || machine_now_ns == started) {
+        machine_now_ns += MS / 10;
+        play_all();
+    }
+    assert_true(machine_now_ns - started <= 40 * MS);
+}
+
 static void a_cap_holds_on_an_idle_machine(void **state)
 {
     struct vcpu *v, *other;
@@ -723,6 +749,7 @@ int main(void)
         cmocka_unit_test_teardown(periodic_timer_ticks, stop_machine),
         cmocka_unit_test_teardown(equal_weights_share_equally, stop_machine),
         cmocka_unit_test_teardown(weights_divide_the_cpu, stop_machine),
+        cmocka_unit_test_teardown(one_that_ran_alone_owes_little, stop_machine),
         cmocka_unit_test_teardown(a_cap_holds_on_an_idle_machine, stop_machine),
         cmocka_unit_test_teardown(one_that_slept_comes_soon_but_not_forever, stop_machine),
         cmocka_unit_test_teardown(alone_there_is_no_slice_timer, stop_machine),

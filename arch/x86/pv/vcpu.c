@@ -117,6 +117,7 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     memcpy(regs, &c->user_regs, sizeof(*regs));
     regs->cs |= 3;
     regs->ss |= 3;
+    v->arch.iopl = regs->rflags >> 12 & 3; /* virtual: the real one stays 0 */
     regs->rflags = (regs->rflags & ~(uint64_t)(X86_FLAG_IOPL | X86_FLAG_VM)) | FLAGS_ALWAYS;
     v->arch.ds = c->user_regs.ds;
     v->arch.es = c->user_regs.es;
