@@ -168,8 +168,10 @@ static int event_pirq_connect(struct domain *d, uint32_t pirq, bool share)
     /* The port is complete before the first interrupt can come. */
     atomic_store(slot, number);
     rc = arch_pirq_bind(d, pirq, share);
-    if (rc == 0)
+    if (rc == 0) {
+        arch_pirq_follow(d, pirq, domain_vcpu(d, 0));
         return number;
+    }
     atomic_store(slot, 0);
     spin_lock(&port->lock);
     event_port_release(d, port, number);
@@ -202,6 +204,8 @@ int event_bind_vcpu(struct domain *d, uint32_t number, uint32_t vcpu)
     if (port != NULL && port->state != EVENT_FREE && port->state != EVENT_IPI &&
         !(port->state == EVENT_VIRQ && !event_virq_is_global(port->source))) {
         port->vcpu = vcpu;
+        if (port->state == EVENT_PIRQ)
+            arch_pirq_follow(d, port->source, domain_vcpu(d, vcpu));
         /* FIFO needs nothing: a linked event is taken by the vCPU whose queue it is in. */
         if (!event_uses_fifo(d))
             event_2l_moved(d, port, number);

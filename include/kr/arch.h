@@ -194,6 +194,8 @@ uint8_t arch_keyboard_flags(void);
 /* A domain's pirq: bound and unbound by event channels, unmasked after EOI. */
 int arch_pirq_bind(struct domain *d, unsigned pirq, bool share) __must_check;
 void arch_pirq_unbind(struct domain *d, unsigned pirq);
+/* The port of a bound pirq notifies this vCPU from now on: interrupts should go where it runs. */
+void arch_pirq_follow(struct domain *d, unsigned pirq, struct vcpu *v);
 /* Guest's end of interrupt for a pirq that asked for one. */
 void arch_pirq_eoi(struct domain *d, unsigned pirq);
 

@@ -492,6 +492,42 @@ static void test_no_vectors(void **state)
     assert_int_equal(routing(pirq_map_msi(d0, &msi, -1)), MSI_FIRST);
 }
 
+/* Interrupts go where the vCPU runs that hears of them. */
+static void test_follow(void **state)
+{
+    struct pirq_msi msi = {.address = address, .count = 2};
+    struct pirq_msi msix = {.address = address, .is_msix = true};
+    struct vcpu near = {.domain = d0}, far = {.domain = d0, .sched.cpu = 1};
+    struct machine_pin *pin = &machine_pins[LEVEL_GSI];
+
+    machine_add_msi(device, 1, true, false);
+    machine_add_msix(device, 4, 0x2000);
+    assert_int_equal(routing(pirq_map_gsi(d0, LEVEL_GSI, -1)), LEVEL_GSI);
+    assert_int_equal(routing(pirq_map_msi(d0, &msi, -1)), MSI_FIRST);
+    assert_int_equal(routing(pirq_map_msi(d0, &msix, -1)), MSI_FIRST + 2);
+    assert_int_equal(bind(d0, LEVEL_GSI, false), 0);
+    arch_pirq_follow(d0, LEVEL_GSI, &far);
+    assert_int_equal(pin->apic_id, 9);
+    assert_false(pin->masked);
+    interrupt(pin->vector);
+    arch_pirq_follow(d0, LEVEL_GSI, &near);
+    assert_int_equal(pin->apic_id, 3);
+    assert_true(pin->masked);
+    assert_true(pin->effective.is_level);
+
+    arch_pirq_follow(d0, MSI_FIRST + 1, &far); /* shares its address with the first */
+    assert_int_equal(machine_config(device, 0x54, 4), 0xfee03000);
+    arch_pirq_follow(d0, MSI_FIRST, &far);
+    assert_int_equal(machine_config(device, 0x54, 4), 0xfee09000);
+    assert_int_equal(bind(d0, MSI_FIRST + 2, false), 0);
+    arch_pirq_follow(d0, MSI_FIRST + 2, &far);
+    assert_int_equal(table_word(0, 0), 0xfee09000);
+    assert_int_equal(table_word(0, 3), 0);
+    arch_pirq_follow(d0, MSI_FIRST + 3, &far);
+    arch_pirq_follow(d0, 100000, &far);
+    arch_pirq_follow(d0, MSI_FIRST, NULL);
+}
+
 /* ---- configuration space -----------------------------------------------------------------------
  */
 
@@ -560,8 +596,8 @@ int main(void)
         test(test_edge),      test(test_level),        test(test_shared),     test(test_setup),
         test(test_console),   test(test_stray),        test(test_numbers),    test(test_page),
         test(test_page_v1),   test(test_msi),          test(test_msi_group),  test(test_msix),
-        test(test_msix_page), test(test_msix_prepare), test(test_no_vectors), test(test_config),
-        test(test_circle),    test(test_functions),
+        test(test_msix_page), test(test_msix_prepare), test(test_no_vectors), test(test_follow),
+        test(test_config),    test(test_circle),       test(test_functions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

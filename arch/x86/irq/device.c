@@ -16,6 +16,8 @@
 
 #include "irq_internal.h"
 
+#define APIC_ID_BROADCAST 0xff /* messages and redirection entries have 8 bits */
+
 #define IRQ_COUNT (VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1)
 
 struct spinlock irq_routing_lock = SPINLOCK_INIT(LOCK_RANK_IRQ_ROUTING);
@@ -185,6 +187,23 @@ void irq_unlisten(struct irq *irq, struct pirq *p)
         end_locked(irq, p);
         if (!irq->users)
             set_masked(irq, true);
+    }
+    spin_unlock(&irq->lock);
+}
+
+void irq_set_target(struct irq *irq, const struct pirq *p, const struct cpu *cpu)
+{
+    uint32_t apic_id = cpu->arch.apic_id;
+
+    spin_lock(&irq->lock);
+    /* The messages of one MSI capability share an address: the first one's listener decides. */
+    if (p->irq == irq && irq->apic_id != apic_id && apic_id < APIC_ID_BROADCAST &&
+        !(irq->source == IRQ_MSI && irq->number != 0)) {
+        irq->apic_id = apic_id;
+        if (irq->source == IRQ_GSI)
+            ioapic_route(irq->number, irq_vector(irq), irq->apic_id, irq->is_masked);
+        else
+            msi_write(irq);
     }
     spin_unlock(&irq->lock);
 }

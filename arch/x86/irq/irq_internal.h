@@ -69,6 +69,8 @@ unsigned irq_vector(const struct irq *irq);
 /* [r] A user comes and goes. -EBUSY: taken, and not by somebody who shares. */
 int irq_listen(struct irq *irq, struct pirq *p, bool share) __must_check;
 void irq_unlisten(struct irq *irq, struct pirq *p);
+/* From now on it arrives at this CPU. */
+void irq_set_target(struct irq *irq, const struct pirq *p, const struct cpu *cpu);
 /* A user has handled it. */
 void irq_end(struct irq *irq, struct pirq *p);
 /* [r] -EBUSY while somebody listens. */
@@ -89,7 +91,7 @@ int msix_program(struct pci_function *f, unsigned entry, uint64_t table_base,
 void msi_unprogram(struct irq *first, unsigned count);
 /* [q] Where the hardware cannot mask, nothing happens. */
 void msi_set_masked(const struct irq *irq, bool masked);
-/* [q] After apic_id changed. */
+/* [q] After apic_id of an MSI-X entry, or of the first of a group, changed. */
 void msi_write(const struct irq *irq);
 /* [r] Writes everything again, after a reset of the function. */
 void msi_restore(struct pci_function *f);

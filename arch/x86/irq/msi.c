@@ -37,11 +37,6 @@ struct msix_entry {
 /* ---- MSI --------------------------------------------------------------------------------------
  */
 
-static struct irq *group_first(const struct irq *irq)
-{
-    return (struct irq *)irq - irq->number;
-}
-
 static void msi_write_message(const struct irq *first)
 {
     const struct pci_function *f = first->function;
@@ -266,7 +261,7 @@ void msi_write(const struct irq *irq)
     if (irq->source == IRQ_MSIX)
         msix_write_message(irq);
     else
-        msi_write_message(group_first(irq));
+        msi_write_message(irq);
 }
 
 void msi_unprogram(struct irq *first, unsigned count)

@@ -6,6 +6,7 @@
  * An entry of the table and the table itself stay until the domain is gone, so whoever ends an
  * interrupt needs only the lock of that interrupt, not the routing lock.
  */
+#include <kr/cpu.h>
 #include <kr/errno.h>
 #include <kr/heap.h>
 #include <x86/ioapic.h>
@@ -369,6 +370,15 @@ int arch_pirq_bind(struct domain *d, unsigned number, bool share)
         err = irq_listen(p->irq, p, share);
     spin_unlock(&irq_routing_lock);
     return err;
+}
+
+void arch_pirq_follow(struct domain *d, unsigned number, struct vcpu *v)
+{
+    struct pirq *p = pirq_get(d, number);
+    struct irq *irq = p ? p->irq : NULL;
+
+    if (irq && v)
+        irq_set_target(irq, p, cpu_by_id(v->sched.cpu));
 }
 
 void arch_pirq_unbind(struct domain *d, unsigned number)

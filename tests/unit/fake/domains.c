@@ -338,6 +338,11 @@ void arch_pirq_unbind(struct domain *d, unsigned pirq)
     domains_fake_pirq_owner[pirq] = -1;
 }
 
+void arch_pirq_follow(struct domain *d, unsigned pirq, struct vcpu *v)
+{
+    assert(v->domain == d && domains_fake_pirq_owner[pirq] == d->id);
+}
+
 static struct fake_mapping *mapping_find(uint16_t domain, uint64_t addr)
 {
     for (unsigned i = 0; i < MAPPING_COUNT; i++)
