@@ -111,7 +111,8 @@ void pv_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code)
     pv_inject_page_fault(v, addr, error_code);
 }
 
-/* ---- for the emulation of such writes (x86/emulate_ptwr.h) ------------------------------------- */
+/* ---- for the emulation of such writes (x86/emulate_ptwr.h) -------------------------------------
+ */
 
 int pv_emul_pte_read(struct vcpu *v, uint64_t gva, uint64_t *entry)
 {
@@ -120,7 +121,11 @@ int pv_emul_pte_read(struct vcpu *v, uint64_t gva, uint64_t *entry)
 
 int pv_emul_pte_write(struct vcpu *v, uint64_t gva, uint64_t old, uint64_t new, bool compare)
 {
-    struct pagetable_write how = {.d = v->domain, .frame_owner = v->domain->id, .compare = compare, .expected = old, .found = &old};
+    struct pagetable_write how = {.d = v->domain,
+                                  .frame_owner = v->domain->id,
+                                  .compare = compare,
+                                  .expected = old,
+                                  .found = &old};
     uint64_t entry;
     struct page *p;
     unsigned slot;
@@ -142,7 +147,8 @@ int pv_emul_pte_write(struct vcpu *v, uint64_t gva, uint64_t old, uint64_t new, 
     return err;
 }
 
-/* ---- for the emulation of stores to devices (x86/emulate_store.h) ------------------------------ */
+/* ---- for the emulation of stores to devices (x86/emulate_store.h) ------------------------------
+ */
 
 int pv_emul_device_store(struct vcpu *v, uint64_t gva, uint64_t value, unsigned bytes)
 {
