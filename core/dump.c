@@ -101,6 +101,34 @@ static void dump_run_queues(void)
 }
 DEBUGKEY('r', "dump run queues", dump_run_queues);
 
+static void dump_vcpu_registers(struct vcpu *v)
+{
+    log_always("Registers of d%uv%u:", v->domain->id, v->id);
+    arch_vcpu_dump(v);
+}
+
+/* Where this CPU is, and the guest it came from. */
+static void dump_registers(void)
+{
+    struct vcpu *v = current_vcpu() ? current_vcpu() : this_cpu()->sched.loaded;
+
+    log_always("Registers of CPU%u:", this_cpu()->id);
+    arch_crash_dump();
+    if (v)
+        dump_vcpu_registers(v);
+}
+DEBUGKEY('d', "dump registers", dump_registers);
+
+static void dump_dom0_registers(void)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    if (control_domain)
+        domain_for_each_vcpu(control_domain, v, i) dump_vcpu_registers(v);
+}
+DEBUGKEY('0', "dump dom0's registers", dump_dom0_registers);
+
 static void dump_memory(void)
 {
     static const char *const names[PAGE_STATE_COUNT] = {
