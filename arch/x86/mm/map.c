@@ -173,7 +173,8 @@ static void build_frame_table(void)
     }
 }
 
-/* One 2 MiB chunk of the M2P for each GiB that holds RAM, all entries invalid. */
+/* One 2 MiB chunk of the M2P for each GiB that holds RAM, all entries invalid. What guest kernels see
+ * of it is not global: their user mode must not find it in the TLB. */
 static void build_m2p(void)
 {
     for (unsigned i = 0; i < ram_count; i++) {
@@ -188,7 +189,7 @@ static void build_m2p(void)
             chunk = map_alloc_frames(LARGE_SHIFT - PAGE_SHIFT);
             memset(chunk, 0xff, LARGE_SIZE);
             map_large(M2P_RW_BASE + offset, virt_to_phys(chunk), PTE_HV_DATA, PTE_HV_TABLE);
-            map_large(M2P_RO_BASE + offset, virt_to_phys(chunk), PTE_HV_RO | PTE_US,
+            map_large(M2P_RO_BASE + offset, virt_to_phys(chunk), (PTE_HV_RO & ~PTE_G) | PTE_US,
                       PTE_HV_TABLE | PTE_US);
         }
     }
