@@ -81,12 +81,6 @@ static long version_op_capabilities(uint64_t arg)
     return guest_write(arg, &info);
 }
 
-void version_announce(void)
-{
-    log_info("Krypton, %s", BUILD_COMMIT);
-    log_info("Built by %s on %s", BUILD_COMPILER, BUILD_DATE);
-}
-
 static long version_op_changeset(uint64_t arg)
 {
     xen_changeset_info_t info = {0};

@@ -17,6 +17,3 @@ void version_log(void);
 
 /* The linker's build id; NULL when the image has none. */
 const void *version_build_id(uint32_t *size_bytes);
-
-/* The first lines in the log: who we are and how this image was made. */
-void version_announce(void);

@@ -78,11 +78,8 @@ static void console_start(void)
 
     kr_strlcpy(version_command_line, boot_info.cmdline, sizeof(version_command_line));
     option_parse_line(boot_info.cmdline);
-    kr_strlcpy(version_command_line, boot_info.cmdline, sizeof(version_command_line));
     vga_text_set_memory(has_text ? phys_to_virt(VGA_TEXT_PHYS) : NULL);
     console_init();
-    version_announce();
-
     version_log();
     log_info("Command line: %s", boot_info.cmdline);
     if (boot_info.cmdline_cut)
