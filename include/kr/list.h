@@ -8,7 +8,10 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)  \
+    {                    \
+        &(name), &(name) \
+    }
 
 static inline void list_init(struct list *l)
 {
@@ -46,13 +49,13 @@ static inline void list_del(struct list *n)
     list_init(n);
 }
 
-#define list_entry(p, type, member) container_of(p, type, member)
+#define list_entry(p, type, member)          container_of(p, type, member)
 #define list_first_entry(head, type, member) list_entry((head)->next, type, member)
-#define list_for_each(p, head) for (p = (head)->next; p != (head); p = p->next)
-#define list_for_each_entry(p, head, member) \
+#define list_for_each(p, head)               for (p = (head)->next; p != (head); p = p->next)
+#define list_for_each_entry(p, head, member)                                         \
     for (p = list_entry((head)->next, __typeof__(*p), member); &p->member != (head); \
          p = list_entry(p->member.next, __typeof__(*p), member))
-#define list_for_each_entry_safe(p, tmp, head, member) \
-    for (p = list_entry((head)->next, __typeof__(*p), member), \
+#define list_for_each_entry_safe(p, tmp, head, member)            \
+    for (p = list_entry((head)->next, __typeof__(*p), member),    \
         tmp = list_entry(p->member.next, __typeof__(*p), member); \
          &p->member != (head); p = tmp, tmp = list_entry(p->member.next, __typeof__(*p), member))

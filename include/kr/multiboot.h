@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers of the Multiboot 0.6.96 and Multiboot2 1.6/2.0 specifications (GNU), for the entry code and
- * for the parsers. Numbers only, so that assembly can include it.
+ * Numbers of the Multiboot 0.6.96 and Multiboot2 1.6/2.0 specifications (GNU), for the entry code
+ * and for the parsers. Numbers only, so that assembly can include it.
  */
 #pragma once
 
@@ -64,17 +64,17 @@
 #define MB2_ARCH_I386          0
 #define MB2_TAG_OPTIONAL       1
 
-#define MB2_HEADER_TAG_END           0
-#define MB2_HEADER_TAG_INFO_REQUEST  1
-#define MB2_HEADER_TAG_ADDRESS       2
-#define MB2_HEADER_TAG_ENTRY         3
-#define MB2_HEADER_TAG_CONSOLE       4
-#define MB2_HEADER_TAG_FRAMEBUFFER   5
-#define MB2_HEADER_TAG_MODULE_ALIGN  6
-#define MB2_HEADER_TAG_EFI_BS        7
-#define MB2_HEADER_TAG_ENTRY_EFI32   8
-#define MB2_HEADER_TAG_ENTRY_EFI64   9
-#define MB2_HEADER_TAG_RELOCATABLE   10
+#define MB2_HEADER_TAG_END          0
+#define MB2_HEADER_TAG_INFO_REQUEST 1
+#define MB2_HEADER_TAG_ADDRESS      2
+#define MB2_HEADER_TAG_ENTRY        3
+#define MB2_HEADER_TAG_CONSOLE      4
+#define MB2_HEADER_TAG_FRAMEBUFFER  5
+#define MB2_HEADER_TAG_MODULE_ALIGN 6
+#define MB2_HEADER_TAG_EFI_BS       7
+#define MB2_HEADER_TAG_ENTRY_EFI32  8
+#define MB2_HEADER_TAG_ENTRY_EFI64  9
+#define MB2_HEADER_TAG_RELOCATABLE  10
 
 /* Multiboot 2: machine state (spec 3.3): EAX = magic, EBX = address of the information. */
 #define MB2_LOADER_MAGIC 0x36d76289

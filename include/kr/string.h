@@ -21,5 +21,6 @@ char *strrchr(const char *s, int c);
 char *strstr(const char *haystack, const char *needle);
 #endif
 
-/* Copies at most size - 1 bytes and always terminates. Returns strlen(src), so >= size means cut. */
+/* Copies at most size - 1 bytes and always terminates. Returns strlen(src), so >= size means cut.
+ */
 size_t kr_strlcpy(char *dst, const char *src, size_t size);

@@ -31,7 +31,7 @@ int unpack(const void *src, size_t src_len, void *dst, size_t dst_len, size_t *o
            const char **why);
 
 /*
- * Unpacks a parsed kernel image into [dst, dst + image->unpacked_size) and checks that it is that long.
- * Errors as above, with the reason in *e. Not for PAYLOAD_ELF, which needs no unpacking.
+ * Unpacks a parsed kernel image into [dst, dst + image->unpacked_size) and checks that it is that
+ * long. Errors as above, with the reason in *e. Not for PAYLOAD_ELF, which needs no unpacking.
  */
 int kernel_image_unpack(const struct kernel_image *image, void *dst, struct boot_error *e);

@@ -374,7 +374,7 @@ static void test_rest(void **unused)
     assert_int_equal(RUN(0x0f, 0x09), EMUL_DONE);
     assert_int_equal(RUN(0x0f, 0x08), EMUL_DONE);
     assert_int_equal(vcpu.flushes, 2);
-    assert_int_equal(RUN(0xf4), EMUL_UNHANDLED); /* hlt */
+    assert_int_equal(RUN(0xf4), EMUL_UNHANDLED);             /* hlt */
     assert_int_equal(RUN(0x0f, 0x01, 0x10), EMUL_UNHANDLED); /* lgdt */
     assert_int_equal(RUN(0x48, 0xcf), EMUL_UNHANDLED);       /* iretq */
     assert_int_equal(RUN(0x48, 0x89, 0x07), EMUL_UNHANDLED); /* a mov that took #GP */

@@ -30,10 +30,10 @@
 #include <x86/time.h>
 #include <x86/traps.h>
 
-#define PVH_MAGIC      0x336ec578
-#define BOOT_MAPPED    (4 * GIB) /* what start.S mapped */
-#define VGA_TEXT_PHYS  0xb8000
-#define LAPIC_DEFAULT  0xfee00000UL
+#define PVH_MAGIC     0x336ec578
+#define BOOT_MAPPED   (4 * GIB) /* what start.S mapped */
+#define VGA_TEXT_PHYS 0xb8000
+#define LAPIC_DEFAULT 0xfee00000UL
 
 extern char boot_stack[], image_start[], image_end[];
 
@@ -93,11 +93,12 @@ static void loader_info_read(uint32_t magic, uint32_t info_phys)
 
     console_start();
     if (err == 0)
-        err = boot_check_modules(&boot_info, virt_to_phys(image_start), virt_to_phys(image_end), &why);
+        err = boot_check_modules(&boot_info, virt_to_phys(image_start), virt_to_phys(image_end),
+                                 &why);
     if (err)
         boot_refuse("%s", why.text);
-    log_info("Loaded by %s with %u modules", boot_info.loader[0] ? boot_info.loader : "an unnamed loader",
-             boot_info.module_count);
+    log_info("Loaded by %s with %u modules",
+             boot_info.loader[0] ? boot_info.loader : "an unnamed loader", boot_info.module_count);
 }
 
 static void memory_init(void)
@@ -121,7 +122,8 @@ static void acpi_init(void)
     int err = acpi_read(boot_info.rsdp_addr, &acpi_info);
 
     if (err)
-        boot_refuse(err == -ENOENT ? "this machine has no ACPI tables" : "the machine's ACPI tables are broken");
+        boot_refuse(err == -ENOENT ? "this machine has no ACPI tables"
+                                   : "the machine's ACPI tables are broken");
     machine_set_acpi(&acpi_info.fadt);
     memmap_init(&boot_info, &acpi_info);
 }

@@ -14,7 +14,7 @@
 
 #include <xen/xen.h>
 
-#define MEASURE_NS     (2 * NS_PER_MS)
+#define MEASURE_NS       (2 * NS_PER_MS)
 #define MSR_TSC_DEADLINE 0x6e0
 
 #define HPET_CAP     0x000 /* high half: period in femtoseconds */
@@ -25,10 +25,10 @@
 #define PM_TIMER_HZ   3579545UL
 #define PM_TIMER_MASK 0xffffffUL
 
-#define PIT_HZ        1193182UL
-#define PIT_CHANNEL2  0x42
-#define PIT_COMMAND   0x43
-#define PIT_GATE      0x61
+#define PIT_HZ       1193182UL
+#define PIT_CHANNEL2 0x42
+#define PIT_COMMAND  0x43
+#define PIT_GATE     0x61
 
 static struct tsc_scale scale;
 static uint64_t tsc_at_start;
@@ -86,7 +86,8 @@ static struct reference reference_find(const struct acpi_info *acpi)
 
     if (hpet_start(acpi, &r))
         return r;
-    if (acpi->fadt.present && acpi->fadt.pm_timer.address && acpi->fadt.pm_timer.space == ACPI_SPACE_IO) {
+    if (acpi->fadt.present && acpi->fadt.pm_timer.address &&
+        acpi->fadt.pm_timer.space == ACPI_SPACE_IO) {
         pm_timer_port = acpi->fadt.pm_timer.address;
         return (struct reference){"ACPI PM timer", pm_timer_read, PM_TIMER_HZ, PM_TIMER_MASK};
     }
@@ -126,7 +127,8 @@ void clock_init(const struct acpi_info *acpi)
         apic_hz = 0;
         lapic_timer_use_deadline();
     }
-    log_info("Clock: TSC at %u.%03u MHz measured against %s", tsc_khz / 1000, tsc_khz % 1000, r.name);
+    log_info("Clock: TSC at %u.%03u MHz measured against %s", tsc_khz / 1000, tsc_khz % 1000,
+             r.name);
 }
 
 uint64_t arch_time_ns(void)

@@ -14,9 +14,9 @@
 #include <x86/pte.h>
 #include <x86/traps.h>
 
-#define WINDOW_PAGES     32
-#define LDT_WINDOW_PAGE  16
-#define GDT_LIMIT        ((GDT_HV_PAGE + 1) * PAGE_SIZE - 1)
+#define WINDOW_PAGES    32
+#define LDT_WINDOW_PAGE 16
+#define GDT_LIMIT       ((GDT_HV_PAGE + 1) * PAGE_SIZE - 1)
 
 struct idt_gate {
     uint16_t offset_low, selector;
@@ -43,8 +43,8 @@ uint64_t desc_ldt_window(const struct cpu *cpu)
     return window_base(cpu) + LDT_WINDOW_PAGE * PAGE_SIZE;
 }
 
-/* Soft interrupts that a guest may raise itself reach its handlers through #GP, except the ones that
- * applications use directly. */
+/* Soft interrupts that a guest may raise itself reach its handlers through #GP, except the ones
+ * that applications use directly. */
 static unsigned gate_dpl(unsigned vector)
 {
     return vector == X86_EXC_BP || vector == X86_EXC_OF || vector == 0x80 ? 3 : 0;
@@ -142,7 +142,9 @@ void desc_cpu_init(struct cpu *cpu)
     __asm__ volatile("lgdt %0" : : "m"(gdtr));
     __asm__ volatile("lidt %0" : : "m"(idtr));
     __asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:"
-                     : : "i"(SEL_HV_CS) : "rax", "memory");
+                     :
+                     : "i"(SEL_HV_CS)
+                     : "rax", "memory");
     __asm__ volatile("mov %0, %%ss" : : "r"(SEL_HV_DS));
     __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs" : : "r"(0));
     __asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
@@ -164,8 +166,8 @@ static void load_gdt_frames(struct cpu *cpu, struct vcpu *v)
     unsigned count = MAX(v->arch.gdt_count, cpu->arch.gdt_loaded_count);
 
     for (unsigned i = 0; i < count; i++) {
-        cpu->arch.gdt_l1[i] =
-            i < v->arch.gdt_count ? pte_make(v->arch.gdt_frames[i], PTE_HV_DATA) : empty_page_entry();
+        cpu->arch.gdt_l1[i] = i < v->arch.gdt_count ? pte_make(v->arch.gdt_frames[i], PTE_HV_DATA)
+                                                    : empty_page_entry();
         invlpg(base + i * PAGE_SIZE);
     }
     cpu->arch.gdt_loaded_count = v->arch.gdt_count;

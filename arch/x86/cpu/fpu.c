@@ -11,17 +11,17 @@
 #include <x86/cpu.h>
 #include <x86/fpu.h>
 
-#define FXSAVE_BYTES   512
-#define XSAVE_HEADER   512 /* offset of XSTATE_BV */
-#define FCW_DEFAULT    0x37f
-#define MXCSR_DEFAULT  0x1f80
-#define MXCSR_OFFSET   24
-#define XCR0_FP        1UL
-#define XCR0_SSE       2UL
-#define XCR0_AVX       4UL
-#define XCR0_AVX512    0xe0UL
+#define FXSAVE_BYTES       512
+#define XSAVE_HEADER       512 /* offset of XSTATE_BV */
+#define FCW_DEFAULT        0x37f
+#define MXCSR_DEFAULT      0x1f80
+#define MXCSR_OFFSET       24
+#define XCR0_FP            1UL
+#define XCR0_SSE           2UL
+#define XCR0_AVX           4UL
+#define XCR0_AVX512        0xe0UL
 #define XSAVE_HEADER_BYTES 64
-#define MXCSR_VALID    0xffbfu /* bits that every CPU accepts */
+#define MXCSR_VALID        0xffbfu /* bits that every CPU accepts */
 
 void fpu_cpu_init(void)
 {
@@ -52,7 +52,8 @@ static void area_reset(uint8_t *area)
 
 void *fpu_area_alloc(struct vcpu *v)
 {
-    /* Objects of a page or more start on a page, smaller ones on their power of two: XSAVE needs 64. */
+    /* Objects of a page or more start on a page, smaller ones on their power of two: XSAVE
+     * needs 64. */
     size_t bytes = MAX(area_bytes(), (size_t)1024);
     uint8_t *area = heap_alloc_for(&v->domain->memory, bytes);
 
@@ -127,8 +128,7 @@ static bool xcr0_is_valid(uint64_t xcr0)
 {
     return cpu_features.xsave && (xcr0 & XCR0_FP) && !(xcr0 & ~cpu_features.xcr0_supported) &&
            (!(xcr0 & XCR0_AVX) || (xcr0 & XCR0_SSE)) &&
-           (!(xcr0 & XCR0_AVX512) ||
-            ((xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX)));
+           (!(xcr0 & XCR0_AVX512) || ((xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX)));
 }
 
 bool fpu_set_xcr0(struct vcpu *v, uint64_t xcr0)

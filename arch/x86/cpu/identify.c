@@ -65,7 +65,7 @@ static void topology_count(uint32_t *threads_per_core, uint32_t *cores_per_socke
         in_core += same_socket && apic_id_core(id, &f) == apic_id_core(first, &f);
     }
     *threads_per_core = in_core;
-    *cores_per_socket = in_socket / in_core;
+    *cores_per_socket = in_socket / MAX(in_core, 1U);
 }
 
 void arch_machine_describe(struct arch_machine_info *info)

@@ -8,8 +8,8 @@
 #include <x86/cpu.h>
 #include <x86/machine.h>
 
-#define RTC_INDEX 0x70
-#define RTC_DATA  0x71
+#define RTC_INDEX    0x70
+#define RTC_DATA     0x71
 #define RTC_UPDATING 0x80
 #define RTC_BINARY   0x04
 #define RTC_24_HOURS 0x02
@@ -60,7 +60,8 @@ void arch_interrupt_window(void)
     __asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
-/* ---- firmware's data ---------------------------------------------------------------------------- */
+/* ---- firmware's data ----------------------------------------------------------------------------
+ */
 
 #define BIOS_KEYBOARD_FLAGS 0x417 /* shift state, as INT 16h function 2 gives it */
 
@@ -76,7 +77,8 @@ uint8_t arch_keyboard_flags(void)
     return keyboard_flags;
 }
 
-/* ---- wall clock ------------------------------------------------------------------------------- */
+/* ---- wall clock -------------------------------------------------------------------------------
+ */
 
 static uint8_t cmos_read(uint8_t index)
 {
@@ -90,7 +92,8 @@ struct rtc_time {
 
 static void rtc_read(struct rtc_time *t)
 {
-    *t = (struct rtc_time){cmos_read(0), cmos_read(2), cmos_read(4), cmos_read(7), cmos_read(8), cmos_read(9)};
+    *t = (struct rtc_time){cmos_read(0), cmos_read(2), cmos_read(4),
+                           cmos_read(7), cmos_read(8), cmos_read(9)};
 }
 
 static unsigned from_bcd(uint8_t value, bool binary)
@@ -128,12 +131,14 @@ uint64_t arch_wallclock_sec(void)
     hour = from_bcd(t.hour & 0x7f, binary);
     if (!(status_b & RTC_24_HOURS))
         hour = hour % 12 + (t.hour & 0x80 ? 12 : 0);
-    return days_since_1970(2000 + from_bcd(t.year, binary), from_bcd(t.month, binary), from_bcd(t.day, binary)) *
+    return days_since_1970(2000 + from_bcd(t.year, binary), from_bcd(t.month, binary),
+                           from_bcd(t.day, binary)) *
                86400 +
            hour * 3600 + from_bcd(t.minute, binary) * 60 + from_bcd(t.second, binary);
 }
 
-/* ---- end of the machine ----------------------------------------------------------------------- */
+/* ---- end of the machine -----------------------------------------------------------------------
+ */
 
 static const struct acpi_fadt *fadt;
 
@@ -179,7 +184,8 @@ void arch_machine_reboot(void)
     arch_machine_halt();
 }
 
-/* ---- registers ------------------------------------------------------------------------------------ */
+/* ---- registers
+ * ------------------------------------------------------------------------------------ */
 
 static const struct x86_regs *crash_regs;
 
@@ -190,7 +196,8 @@ void crash_regs_set(const struct x86_regs *regs)
 
 static void print_regs(const struct x86_regs *r)
 {
-    log_always("rip %04x:%016lx rflags %08lx rsp %04x:%016lx", r->cs, r->rip, r->rflags, r->ss, r->rsp);
+    log_always("rip %04x:%016lx rflags %08lx rsp %04x:%016lx", r->cs, r->rip, r->rflags, r->ss,
+               r->rsp);
     log_always("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
     log_always("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
     log_always("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
@@ -201,8 +208,8 @@ void arch_crash_dump(void)
 {
     uint64_t frame = (uint64_t)__builtin_frame_address(0);
 
-    log_always("CPU %u cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx", this_cpu()->id, read_cr0(), read_cr2(),
-              read_cr3(), read_cr4());
+    log_always("CPU %u cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx", this_cpu()->id, read_cr0(),
+               read_cr2(), read_cr3(), read_cr4());
     if (crash_regs) {
         print_regs(crash_regs);
         frame = crash_regs->rbp;
@@ -213,6 +220,6 @@ void arch_crash_dump(void)
 void arch_vcpu_dump(struct vcpu *v)
 {
     print_regs(&v->arch.regs);
-    log_always("guest %s mode, kernel root %#lx, user root %#lx", v->arch.in_kernel ? "kernel" : "user",
-              v->arch.kernel_root, v->arch.user_root);
+    log_always("guest %s mode, kernel root %#lx, user root %#lx",
+               v->arch.in_kernel ? "kernel" : "user", v->arch.kernel_root, v->arch.user_root);
 }

@@ -28,7 +28,8 @@ void cpu_policies_init(void)
     struct cpu_policies *p = &cpu_policies;
     struct cpu_limits limits = {.xcr0 = cpu_features.xsave ? cpu_features.xcr0_supported : 0};
 
-    cpu_policy_read_raw(&p->raw, cpuid_machine, msr_or_zero(MSR_PLATFORM_INFO), msr_or_zero(MSR_ARCH_CAPS));
+    cpu_policy_read_raw(&p->raw, cpuid_machine, msr_or_zero(MSR_PLATFORM_INFO),
+                        msr_or_zero(MSR_ARCH_CAPS));
     cpu_policy_make_host(&p->host, &p->raw, &limits);
     cpu_policy_make_guest(&p->pv_max, &p->host, CPU_POLICY_PV_MAX);
     cpu_policy_make_guest(&p->pv_default, &p->host, CPU_POLICY_PV_DEFAULT);

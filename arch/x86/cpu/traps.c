@@ -93,8 +93,8 @@ void trap_from_hypervisor(struct x86_regs *regs)
         arch_machine_halt();
     is_faulting = true;
     crash_regs_set(regs);
-    panic("exception %u in the hypervisor: error code %#x, address %#lx", regs->vector, regs->error_code,
-          regs->vector == X86_EXC_PF ? read_cr2() : 0UL);
+    panic("exception %u in the hypervisor: error code %#x, address %#lx", regs->vector,
+          regs->error_code, regs->vector == X86_EXC_PF ? read_cr2() : 0UL);
 }
 
 /* `frame` lies over the low words of the vCPU's register area and holds the guest's general
@@ -107,8 +107,8 @@ void trap_iret_fault(struct x86_regs *frame)
     memcpy(regs, &copy, offsetof(struct x86_regs, error_code));
     regs->vector = copy.vector;
     regs->error_code = copy.error_code;
-    log_guest(LOG_DEBUG, v->domain, "vCPU %u: return to %#x:%#lx refused (exception %u)", v->id, regs->cs,
-              regs->rip, copy.vector);
+    log_guest(LOG_DEBUG, v->domain, "vCPU %u: return to %#x:%#lx refused (exception %u)", v->id,
+              regs->cs, regs->rip, copy.vector);
     pv_deliver_failsafe(v);
 }
 
@@ -122,7 +122,8 @@ void syscall_from_guest(struct x86_regs *regs)
         pv_deliver_syscall(v);
         return;
     }
-    args = (struct hypercall_args){{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
+    args =
+        (struct hypercall_args){{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
     result = hypercall(regs->rax, &args);
     if (likely(result != -ERESTART)) {
         regs->rax = result;

@@ -23,15 +23,15 @@
 #define REG_CURRENT   0x390
 #define REG_DIVIDE    0x3e0
 
-#define APIC_BASE_ENABLE  BIT(11)
-#define APIC_BASE_X2APIC  BIT(10)
-#define SPURIOUS_ENABLE   0x100
-#define LVT_MASKED        0x10000
-#define LVT_NMI           0x400
-#define LVT_TSC_DEADLINE  0x40000
-#define ICR_PENDING       0x1000
-#define DIVIDE_BY_1       0xb
-#define X2APIC_MSR(reg)   (0x800 + ((reg) >> 4))
+#define APIC_BASE_ENABLE BIT(11)
+#define APIC_BASE_X2APIC BIT(10)
+#define SPURIOUS_ENABLE  0x100
+#define LVT_MASKED       0x10000
+#define LVT_NMI          0x400
+#define LVT_TSC_DEADLINE 0x40000
+#define ICR_PENDING      0x1000
+#define DIVIDE_BY_1      0xb
+#define X2APIC_MSR(reg)  (0x800 + ((reg) >> 4))
 
 static volatile uint32_t *registers; /* device memory; NULL in x2APIC mode */
 

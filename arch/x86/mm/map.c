@@ -14,11 +14,11 @@
 #include <x86/pte.h>
 #include <x86/tlb.h>
 
-#define LARGE_SHIFT  21
-#define LARGE_SIZE   (1UL << LARGE_SHIFT)
-#define RANGES_MAX   64
-#define BOOT_MAPPED  (4 * GIB) /* what start.S mapped */
-#define LOW_MEMORY   MIB       /* left to firmware and application processors' first steps */
+#define LARGE_SHIFT 21
+#define LARGE_SIZE  (1UL << LARGE_SHIFT)
+#define RANGES_MAX  64
+#define BOOT_MAPPED (4 * GIB) /* what start.S mapped */
+#define LOW_MEMORY  MIB       /* left to firmware and application processors' first steps */
 
 extern char image_start[], text_end[], rodata_end[], image_end[];
 
@@ -31,7 +31,8 @@ static uint64_t low_ram_count; /* frames below LOW_MEMORY */
 
 void *map_alloc_frames(unsigned order)
 {
-    mfn_t mfn = allocator_is_ready ? page_alloc(order, 0) : page_early_alloc(1UL << order, 1UL << order);
+    mfn_t mfn =
+        allocator_is_ready ? page_alloc(order, 0) : page_early_alloc(1UL << order, 1UL << order);
 
     if (mfn == MFN_INVALID)
         boot_refuse("not enough memory for the hypervisor's own tables");
@@ -87,7 +88,8 @@ static void collect_ram(const struct boot_info *info)
         const struct boot_mem *m = &info->mem[i];
         uint64_t first = ALIGN_UP(m->start, PAGE_SIZE);
         uint64_t start = MAX(first, (uint64_t)LOW_MEMORY);
-        uint64_t end = ALIGN_DOWN(MIN(m->start + m->size, DIRECT_MAP_END - DIRECT_MAP_BASE), PAGE_SIZE);
+        uint64_t end =
+            ALIGN_DOWN(MIN(m->start + m->size, DIRECT_MAP_END - DIRECT_MAP_BASE), PAGE_SIZE);
 
         if (m->type != BOOT_MEM_RAM)
             continue;
@@ -173,8 +175,8 @@ static void build_frame_table(void)
     }
 }
 
-/* One 2 MiB chunk of the M2P for each GiB that holds RAM, all entries invalid. What guest kernels see
- * of it is not global: their user mode must not find it in the TLB. */
+/* One 2 MiB chunk of the M2P for each GiB that holds RAM, all entries invalid. What guest kernels
+ * see of it is not global: their user mode must not find it in the TLB. */
 static void build_m2p(void)
 {
     for (unsigned i = 0; i < ram_count; i++) {

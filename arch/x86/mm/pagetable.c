@@ -177,7 +177,8 @@ bool contents_release(struct page *p, enum page_type type, unsigned *index)
 /* One writer of a table at a time. */
 static void table_lock(struct page *p)
 {
-    while (__atomic_fetch_or((uint32_t *)&p->type, PAGE_TYPE_LOCKED, __ATOMIC_ACQUIRE) & PAGE_TYPE_LOCKED)
+    while (__atomic_fetch_or((uint32_t *)&p->type, PAGE_TYPE_LOCKED, __ATOMIC_ACQUIRE) &
+           PAGE_TYPE_LOCKED)
         arch_cpu_relax();
 }
 
@@ -193,7 +194,8 @@ static uint64_t entry_store(uint64_t *slot, uint64_t entry, bool preserve_ad)
 
     do
         new = preserve_ad && (entry & PTE_P) ? entry | (old & (PTE_A | PTE_D)) : entry;
-    while (!__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    while (
+        !__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
     return old;
 }
 
@@ -205,7 +207,8 @@ static bool entry_keeps_references(uint64_t old, uint64_t new, enum page_type ty
     return (old & PTE_P) && !((old ^ new) & counted);
 }
 
-int pagetable_write(struct page *table, unsigned slot, uint64_t entry, const struct pagetable_write *how)
+int pagetable_write(struct page *table, unsigned slot, uint64_t entry,
+                    const struct pagetable_write *how)
 {
     enum page_type type = page_type_of(table->type);
     uint64_t *p = (uint64_t *)frame_to_virt(page_mfn(table)) + slot, old, put = 0;
@@ -239,7 +242,8 @@ bool pagetable_find_l1(mfn_t root, uint64_t va, mfn_t *table, unsigned *slot)
     mfn_t mfn = root;
 
     for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
-        uint64_t entry = __atomic_load_n((uint64_t *)frame_to_virt(mfn) + slots[i], __ATOMIC_RELAXED);
+        uint64_t entry =
+            __atomic_load_n((uint64_t *)frame_to_virt(mfn) + slots[i], __ATOMIC_RELAXED);
 
         if (!(entry & PTE_P) || (entry & PTE_PSE && i > 0) || !frame_is_ram(pte_frame(entry)))
             return false;

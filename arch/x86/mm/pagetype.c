@@ -33,7 +33,8 @@ static void forget_old_use(struct page *p, enum page_type old, enum page_type ne
         arch_tlb_sync(p->flush_epoch);
 }
 
-/* Checks contents from entry `index` on; the word says LOCKED and not VALID, so nobody else counts. */
+/* Checks contents from entry `index` on; the word says LOCKED and not VALID, so nobody else counts.
+ */
 static int type_validate(struct page *p, enum page_type type, struct domain *d, unsigned index)
 {
     int err;
@@ -42,7 +43,8 @@ static int type_validate(struct page *p, enum page_type type, struct domain *d, 
         err = contents_validate(p, type, d, &index);
     while (err == -ERESTART && !walk_keep_validation(p, type, index));
     if (err == 0)
-        __atomic_store_n((uint32_t *)&p->type, type_word(type) | PAGE_TYPE_VALID | 1, __ATOMIC_RELEASE);
+        __atomic_store_n((uint32_t *)&p->type, type_word(type) | PAGE_TYPE_VALID | 1,
+                         __ATOMIC_RELEASE);
     else if (err != -ERESTART)
         table_release(p, type, page_type_is_table(type) ? index : 0);
     return err;
@@ -75,7 +77,8 @@ int page_type_get(struct page *p, enum page_type type, struct domain *d)
         /* Not valid with a count: being checked or given up right now, by another CPU or (a table
          * that contains itself) further up this very call; or a check of ours that had stopped. */
         if (!(word & PAGE_TYPE_VALID))
-            return walk_take_validation(p, type, &index) ? type_validate(p, type, d, index) : -EBUSY;
+            return walk_take_validation(p, type, &index) ? type_validate(p, type, d, index)
+                                                         : -EBUSY;
         if (word_swap(p, &word, word + 1))
             return 0;
     }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Page tables that are too much work for one go. Checking a tree of tables, or giving one up, stops
- * when other work waits; what was reached is kept with the vCPU on whose behalf it is done, one table
- * for each level. A table in either state is busy: counted once, LOCKED and not VALID, so nobody else
- * can use it.
+ * when other work waits; what was reached is kept with the vCPU on whose behalf it is done, one
+ * table for each level. A table in either state is busy: counted once, LOCKED and not VALID, so
+ * nobody else can use it.
  *
  * Checking goes on when the hypercall is issued again (-ERESTART), and is undone when the
- * place is needed for another one. Giving up goes on before the vCPU returns to its guest, so a guest never sees it.
+ * place is needed for another one. Giving up goes on before the vCPU returns to its guest, so a
+ * guest never sees it.
  */
 #pragma once
 

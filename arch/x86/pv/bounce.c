@@ -50,8 +50,8 @@ static void frame_enter(struct vcpu *v, const struct frame *f, uint64_t rip, boo
     pv_enter_kernel(v);
     sp = (sp & ~15UL) - size_bytes;
     if (rip == 0 || arch_guest_write(sp, f->words, size_bytes) != 0) {
-        domain_crash(v->domain, "vCPU %u: cannot enter handler %#lx with stack %#lx (rip %#lx)", v->id,
-                     rip, sp, regs->rip);
+        domain_crash(v->domain, "vCPU %u: cannot enter handler %#lx with stack %#lx (rip %#lx)",
+                     v->id, rip, sp, regs->rip);
         return;
     }
     regs->rip = rip;
@@ -83,8 +83,8 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
         frame_add(&f, error_code);
     frame_add_return(&f, v);
     if (t->rip == 0)
-        log_guest(LOG_ERROR, v->domain, "vCPU %u: no handler for exception %u (error code %#x)", v->id,
-                  vector, error_code);
+        log_guest(LOG_ERROR, v->domain, "vCPU %u: no handler for exception %u (error code %#x)",
+                  v->id, vector, error_code);
     frame_enter(v, &f, t->rip, t->masks_events);
 }
 
@@ -149,7 +149,8 @@ void pv_deliver_failsafe(struct vcpu *v)
     struct frame f = frame_begin(v);
     uint16_t ds, es, fs, gs;
 
-    __asm__("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3" : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+    __asm__("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+            : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
     frame_add(&f, ds);
     frame_add(&f, es);
     frame_add(&f, fs);

@@ -14,7 +14,7 @@
 #include <xen/callback.h>
 #include <xen/nmi.h>
 
-#define TRAP_COUNT 256
+#define TRAP_COUNT        256
 #define TRAP_MASKS_EVENTS 4
 
 hypercall_result do_set_trap_table(struct hypercall_args *args)
@@ -90,7 +90,9 @@ static int callback_set(struct vcpu *v, uint16_t type, struct pv_callback cb)
     case CALLBACKTYPE_event: v->arch.event = cb; return 0;
     case CALLBACKTYPE_failsafe: v->arch.failsafe = cb; return 0;
     case CALLBACKTYPE_syscall: v->arch.syscall = cb; return 0;
-    case CALLBACKTYPE_nmi: v->arch.nmi = (struct pv_trap){.rip = cb.rip, .masks_events = true}; return 0;
+    case CALLBACKTYPE_nmi:
+        v->arch.nmi = (struct pv_trap){.rip = cb.rip, .masks_events = true};
+        return 0;
     default: return -ENOSYS;
     }
 }
@@ -107,12 +109,14 @@ hypercall_result do_callback_op(struct hypercall_args *args)
             return -EFAULT;
         if (!pv_address_is_allowed(reg.address))
             return -EINVAL;
-        return callback_set(v, reg.type, (struct pv_callback){reg.address, reg.flags & CALLBACKF_mask_events});
+        return callback_set(v, reg.type,
+                            (struct pv_callback){reg.address, reg.flags & CALLBACKF_mask_events});
     case CALLBACKOP_unregister:
         if (guest_read(&unreg, args->arg[1]) != 0)
             return -EFAULT;
         /* The other three cannot be done without. */
-        return unreg.type == CALLBACKTYPE_nmi ? callback_set(v, unreg.type, (struct pv_callback){0}) : -EINVAL;
+        return unreg.type == CALLBACKTYPE_nmi ? callback_set(v, unreg.type, (struct pv_callback){0})
+                                              : -EINVAL;
     default: return -ENOSYS;
     }
 }
@@ -131,12 +135,14 @@ hypercall_result do_nmi_op(struct hypercall_args *args)
         if (!pv_address_is_allowed(cb.handler_address))
             return -EINVAL;
         return callback_set(v, CALLBACKTYPE_nmi, (struct pv_callback){cb.handler_address, true});
-    case XENNMI_unregister_callback: return callback_set(v, CALLBACKTYPE_nmi, (struct pv_callback){0});
+    case XENNMI_unregister_callback:
+        return callback_set(v, CALLBACKTYPE_nmi, (struct pv_callback){0});
     default: return -ENOSYS;
     }
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------ */
+/* ---- descriptors ------------------------------------------------------------------------------
+ */
 
 static void gdt_frames_put(const mfn_t *frames, unsigned count)
 {
@@ -227,7 +233,8 @@ hypercall_result do_update_descriptor(struct hypercall_args *args)
     return err ? -EINVAL : 0;
 }
 
-/* ---- debug registers -------------------------------------------------------------------------- */
+/* ---- debug registers --------------------------------------------------------------------------
+ */
 
 hypercall_result do_set_debugreg(struct hypercall_args *args)
 {
@@ -241,7 +248,8 @@ hypercall_result do_get_debugreg(struct hypercall_args *args)
     return current_vcpu()->arch.debugreg[args->arg[0]];
 }
 
-/* ---- iret ------------------------------------------------------------------------------------- */
+/* ---- iret -------------------------------------------------------------------------------------
+ */
 
 hypercall_result do_iret(struct hypercall_args *args)
 {

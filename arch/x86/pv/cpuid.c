@@ -13,7 +13,8 @@ const struct cpu_policy *cpu_policy_of(const struct domain *d)
     return d->is_privileged ? &cpu_policies.dom0 : &cpu_policies.pv_default;
 }
 
-int pv_emul_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, bool forced, struct cpuid_regs *out)
+int pv_emul_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, bool forced,
+                  struct cpuid_regs *out)
 {
     struct cpuid_guest guest = {.domid = v->domain->id,
                                 .vcpu_id = v->id,

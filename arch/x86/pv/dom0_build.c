@@ -19,11 +19,11 @@
 
 #include <xen/xen.h>
 
-#define EXTENTS_MAX    2048
-#define PORT_MAX       131072
-#define GRANT_FRAMES   64
+#define EXTENTS_MAX     2048
+#define PORT_MAX        131072
+#define GRANT_FRAMES    64
 #define MAPTRACK_FRAMES 1024
-#define GRANT_VERSION  2
+#define GRANT_VERSION   2
 
 /* dom0's memory as runs of contiguous frames, in PFN order. */
 struct extent {
@@ -41,7 +41,8 @@ struct builder {
 static struct builder builder;
 
 static unsigned max_vcpus;
-OPTION_UINT("dom0_max_vcpus", max_vcpus, 1, 128, "number of dom0's virtual CPUs (default: one per CPU)");
+OPTION_UINT("dom0_max_vcpus", max_vcpus, 1, 128,
+            "number of dom0's virtual CPUs (default: one per CPU)");
 
 static mfn_t pfn_to_mfn(struct builder *b, uint64_t pfn)
 {
@@ -59,7 +60,8 @@ static void *pfn_to_virt(struct builder *b, uint64_t pfn)
     return frame_to_virt(pfn_to_mfn(b, pfn));
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------------------------
+ */
 
 static void extent_add(struct builder *b, uint64_t pfn, mfn_t mfn, uint64_t count)
 {
@@ -156,8 +158,8 @@ static void module_free(const struct boot_module *m)
     page_free_range(first, DIV_ROUND_UP(m->start + m->size, PAGE_SIZE) - first);
 }
 
-/* The linear area first, because the kernel goes there; what the kernel's file and its unpacked image
- * took is then free for the rest. */
+/* The linear area first, because the kernel goes there; what the kernel's file and its unpacked
+ * image took is then free for the rest. */
 static void memory_make(struct builder *b, const struct boot_info *info, struct dom0_kernel *kernel)
 {
     const struct boot_module *initrd = info->module_count > 1 ? &info->module[1] : NULL;
@@ -182,7 +184,8 @@ static void memory_make(struct builder *b, const struct boot_info *info, struct 
     }
 }
 
-/* ---- page tables ------------------------------------------------------------------------------ */
+/* ---- page tables ------------------------------------------------------------------------------
+ */
 
 struct table_pool {
     uint64_t next_pfn, end_pfn;
@@ -209,7 +212,8 @@ static uint64_t *table_below(struct builder *b, struct table_pool *pool, uint64_
     return frame_to_virt(pte_frame(*entry));
 }
 
-static void map_page(struct builder *b, struct table_pool *pool, uint64_t *l4, uint64_t va, uint64_t pfn, bool writable)
+static void map_page(struct builder *b, struct table_pool *pool, uint64_t *l4, uint64_t va,
+                     uint64_t pfn, bool writable)
 {
     uint64_t *l3 = table_below(b, pool, &l4[L4_SLOT(va)]);
     uint64_t *l2 = table_below(b, pool, &l3[L3_SLOT(va)]);
@@ -257,7 +261,8 @@ static void p2m_make(struct builder *b)
         memset(page + l->page_count % 512, 0xff, (512 - l->page_count % 512) * sizeof(*page));
 }
 
-/* ---- start_info and vCPU ---------------------------------------------------------------------- */
+/* ---- start_info and vCPU ----------------------------------------------------------------------
+ */
 
 #define CONSOLE_INFO_OFFSET 0x490
 
@@ -289,7 +294,8 @@ static void screen_describe(struct dom0_vga_console_info *vga, const struct boot
     vga->u.vesa_lfb.mode_attrs = s->vbe_mode_attributes;
 }
 
-static void start_info_make(struct builder *b, const struct boot_info *info, const struct dom0_kernel *kernel)
+static void start_info_make(struct builder *b, const struct boot_info *info,
+                            const struct dom0_kernel *kernel)
 {
     const struct dom0_layout *l = &b->layout;
     const struct boot_module *initrd = info->module_count > 1 ? &info->module[1] : NULL;
@@ -311,7 +317,8 @@ static void start_info_make(struct builder *b, const struct boot_info *info, con
     }
     if (initrd) {
         si->mod_len = initrd->size;
-        si->mod_start = kernel->notes.mod_start_pfn ? l->initrd_pfn : l->virt_base + (l->initrd_pfn << PAGE_SHIFT);
+        si->mod_start = kernel->notes.mod_start_pfn ? l->initrd_pfn
+                                                    : l->virt_base + (l->initrd_pfn << PAGE_SHIFT);
         si->flags |= kernel->notes.mod_start_pfn ? SIF_MOD_START_PFN : 0;
     }
     kr_strlcpy((char *)si->cmd_line, info->module[0].cmdline, sizeof(si->cmd_line));
@@ -341,7 +348,8 @@ static void vcpu_make(struct builder *b, mfn_t root, uint64_t entry)
             boot_refuse("out of memory for dom0's vCPU %u", i);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------
+ */
 
 static void domain_make(struct builder *b, const struct dom0_mem_pages *memory)
 {
@@ -371,22 +379,23 @@ static uint64_t available_pages(const struct boot_info *info, const struct dom0_
     return count;
 }
 
-static void memory_plan(struct dom0_layout *l, const struct boot_info *info, const struct dom0_kernel *kernel,
-                        struct dom0_mem_pages *memory)
+static void memory_plan(struct dom0_layout *l, const struct boot_info *info,
+                        const struct dom0_kernel *kernel, struct dom0_mem_pages *memory)
 {
     uint64_t initrd_bytes = info->module_count > 1 ? info->module[1].size : 0, needed = 0;
     char why[192];
     int err;
 
-    if (dom0_mem_resolve(dom0_mem_requested(), page_total_count(), available_pages(info, kernel), memory, why,
-                         sizeof(why)) != 0)
+    if (dom0_mem_resolve(dom0_mem_requested(), page_total_count(), available_pages(info, kernel),
+                         memory, why, sizeof(why)) != 0)
         boot_refuse("dom0_mem: %s", why);
     err = dom0_layout_plan(l, kernel, memory->now, initrd_bytes, &needed);
     if (err == -ENOMEM)
         boot_refuse("dom0 needs at least %lu MiB for its kernel and initrd, but would get %lu MiB",
                     DIV_ROUND_UP(needed, 256), memory->now / 256);
     if (err)
-        boot_refuse("dom0's kernel asks for addresses that cannot be laid out (base %#lx)", l->virt_base);
+        boot_refuse("dom0's kernel asks for addresses that cannot be laid out (base %#lx)",
+                    l->virt_base);
 }
 
 void dom0_create(const struct boot_info *info)
@@ -407,8 +416,8 @@ void dom0_create(const struct boot_info *info)
     start_info_make(b, info, &kernel);
     vcpu_make(b, root, kernel.notes.entry);
     time_publish_wallclock(b->d);
-    log_info("dom0: %lu MiB, %u vCPUs, kernel entry %#lx", b->layout.page_count / 256, b->d->vcpu_max,
-             kernel.notes.entry);
+    log_info("dom0: %lu MiB, %u vCPUs, kernel entry %#lx", b->layout.page_count / 256,
+             b->d->vcpu_max, kernel.notes.entry);
     vcpu_start(b->d->vcpus[0], VCPU_STOP_DOWN);
     domain_unpause(b->d);
 }

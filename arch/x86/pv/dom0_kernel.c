@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Module 0 to an ELF image in memory. The unpackers are user-space libraries (kr/unpack.h): they get
- * an FS base of their own for the stack canary and the SSE unit, before any guest exists.
+ * Module 0 to an ELF image in memory. The unpackers are user-space libraries (kr/unpack.h): they
+ * get an FS base of their own for the stack canary and the SSE unit, before any guest exists.
  */
 #include <kr/arch.h>
 #include <kr/kernel_image.h>
@@ -16,9 +16,10 @@
 #define XZ_ARENA_BYTES (48 * MIB)
 
 static const struct kernel_pv_limits limits = {
-    .features_offered = 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad |
-                        1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
-                        1u << XENFEAT_dom0 | 1u << XENFEAT_memory_op_vnode_supported,
+    .features_offered = 1u << XENFEAT_pae_pgdir_above_4gb |
+                        1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
+                        1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_dom0 |
+                        1u << XENFEAT_memory_op_vnode_supported,
     .hole_start = HV_VIRT_START,
     .hole_end = HV_VIRT_END,
 };
@@ -47,7 +48,8 @@ static mfn_t buffer_alloc(uint64_t bytes)
     return first;
 }
 
-static int unpack_with_libraries(const struct kernel_image *image, void *dst, struct boot_error *why)
+static int unpack_with_libraries(const struct kernel_image *image, void *dst,
+                                 struct boot_error *why)
 {
     static uint64_t canary_block[8];
     uint64_t arena_bytes = image->format == PAYLOAD_XZ ? XZ_ARENA_BYTES : UNPACK_ARENA_MIN;
@@ -83,7 +85,8 @@ void dom0_kernel_read(const struct boot_module *module, struct dom0_kernel *kern
     *kernel = (struct dom0_kernel){0};
     if (kernel_image_parse(&image, file, module->size, &why) != 0)
         boot_refuse("dom0's kernel: %s", why.text);
-    log_info("dom0 kernel: %s, %lu KiB unpacked", payload_name(image.format), image.unpacked_size >> 10);
+    log_info("dom0 kernel: %s, %lu KiB unpacked", payload_name(image.format),
+             image.unpacked_size >> 10);
     elf = image.format == PAYLOAD_ELF ? (const void *)image.payload : image_unpack(&image, kernel);
     if (elf_parse(&kernel->elf, elf, image.unpacked_size, &why) != 0)
         boot_refuse("dom0's kernel: %s", why.text);

@@ -52,8 +52,9 @@ static bool addresses_fit(const struct dom0_layout *l)
 
     return !(l->virt_base & (LINEAR_ALIGN - 1)) && (end > l->virt_base || end == 0) &&
            (end <= HV_VIRT_START || l->virt_base >= HV_VIRT_END) &&
-           (l->p2m_va == 0 || ((l->p2m_va + l->page_count * 8 <= HV_VIRT_START || l->p2m_va >= HV_VIRT_END) &&
-                               !(l->p2m_va & ~PAGE_MASK)));
+           (l->p2m_va == 0 ||
+            ((l->p2m_va + l->page_count * 8 <= HV_VIRT_START || l->p2m_va >= HV_VIRT_END) &&
+             !(l->p2m_va & ~PAGE_MASK)));
 }
 
 int dom0_layout_plan(struct dom0_layout *l, const struct dom0_kernel *kernel, uint64_t page_count,

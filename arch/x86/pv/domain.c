@@ -34,7 +34,8 @@ uint64_t arch_vm_assist_mask(const struct domain *d)
            BIT(VMASST_TYPE_runstate_update_flag);
 }
 
-/* PV guests keep their own page numbers; the library that dumps them reads this from shared_info. */
+/* PV guests keep their own page numbers; the library that dumps them reads this from shared_info.
+ */
 uint64_t arch_domain_max_gfn(struct domain *d)
 {
     uint64_t max_pfn = d->shared_info->arch.max_pfn;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grant mappings in a PV domain's page tables: at a virtual address of the caller, or in an L1 entry
- * named by its machine address (GNTMAP_contains_pte).
+ * Grant mappings in a PV domain's page tables: at a virtual address of the caller, or in an L1
+ * entry named by its machine address (GNTMAP_contains_pte).
  */
 #include <kr/cpu.h>
 #include <kr/log.h>
@@ -16,7 +16,8 @@
 #define PTE_AVAIL_SHIFT 9
 
 /* The L1 entry that a request names: its table with a general and a type reference. */
-static struct page *entry_find(struct vcpu *v, uint64_t host_addr, bool contains_pte, unsigned *slot)
+static struct page *entry_find(struct vcpu *v, uint64_t host_addr, bool contains_pte,
+                               unsigned *slot)
 {
     struct page *p;
     mfn_t table;
@@ -88,7 +89,8 @@ static bool replacement_read(struct vcpu *v, uint64_t new_addr, uint64_t *entry)
 int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t new_addr)
 {
     uint64_t found, entry = 0, *now;
-    struct pagetable_write how = {.d = v->domain, .frame_owner = v->domain->id, .compare = true, .found = &found};
+    struct pagetable_write how = {
+        .d = v->domain, .frame_owner = v->domain->id, .compare = true, .found = &found};
     struct page *table;
     unsigned slot;
     int err;

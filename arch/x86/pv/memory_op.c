@@ -101,7 +101,8 @@ static long memory_op_set_memory_map(struct hypercall_args *args)
     if (!d)
         return -ESRCH;
     entries = heap_alloc_for(&d->memory, fmap.map.nr_entries * ENTRY_BYTES);
-    if (!entries || arch_guest_read(entries, guest_handle(fmap.map.buffer), fmap.map.nr_entries * ENTRY_BYTES) != 0) {
+    if (!entries || arch_guest_read(entries, guest_handle(fmap.map.buffer),
+                                    fmap.map.nr_entries * ENTRY_BYTES) != 0) {
         long err = entries ? -EFAULT : -ENOMEM;
 
         heap_free(entries);
@@ -126,7 +127,8 @@ long arch_memory_op(unsigned op, struct hypercall_args *args)
 {
     switch (op) {
 #define OPERATION(nr, name, callers, long_running, purpose) \
-    case nr: return hypercall_caller_is(callers) ? memory_op_##name(args) : -EPERM;
+    case nr:                                                \
+        return hypercall_caller_is(callers) ? memory_op_##name(args) : -EPERM;
 #include "memory_ops.def"
 #undef OPERATION
     default: return -ENOSYS;

@@ -16,7 +16,8 @@
 
 #define UPDATES_PER_CHUNK 32
 
-/* Who may act on whom: one's own tables, or another domain's for the control domain. Reference taken. */
+/* Who may act on whom: one's own tables, or another domain's for the control domain. Reference
+ * taken. */
 struct domain *mmu_subject_get(struct vcpu *v, uint16_t id)
 {
     struct domain *d = domain_get_by_guest_id(id);
@@ -59,7 +60,8 @@ static int write_plain(struct page *p, uint64_t addr, uint64_t value, struct dom
     return 0;
 }
 
-static int update_entry(struct domain *tables, uint16_t frame_owner, uint64_t addr, uint64_t value, bool preserve_ad)
+static int update_entry(struct domain *tables, uint16_t frame_owner, uint64_t addr, uint64_t value,
+                        bool preserve_ad)
 {
     struct page *p = page_get_frame(addr >> PAGE_SHIFT, tables->id);
     enum page_type type;
@@ -71,7 +73,8 @@ static int update_entry(struct domain *tables, uint16_t frame_owner, uint64_t ad
     if (page_type_is_table(type) && (p->type & PAGE_TYPE_COUNT_MASK)) {
         err = page_type_get(p, type, tables);
         if (err == 0) {
-            struct pagetable_write how = {.d = tables, .frame_owner = frame_owner, .preserve_ad = preserve_ad};
+            struct pagetable_write how = {
+                .d = tables, .frame_owner = frame_owner, .preserve_ad = preserve_ad};
 
             err = pagetable_write(p, (addr & ~PAGE_MASK) / sizeof(uint64_t), value, &how);
             page_type_put(p);
@@ -106,8 +109,8 @@ static int update_one(struct domain *tables, uint16_t frame_owner, const struct 
     }
 }
 
-/* args: list, count, done (guest address or 0), foreign domain. A restarted call keeps what was done
- * before in the high half of count. */
+/* args: list, count, done (guest address or 0), foreign domain. A restarted call keeps what was
+ * done before in the high half of count. */
 static long update_list(struct domain *tables, uint16_t frame_owner, struct hypercall_args *args)
 {
     uint32_t count = args->arg[1], done_before = args->arg[1] >> 32, done = 0;
@@ -116,7 +119,8 @@ static long update_list(struct domain *tables, uint16_t frame_owner, struct hype
     long err = 0;
 
     for (; done < count; done++) {
-        if (walk_is_left(v) || (done && done % UPDATES_PER_CHUNK == 0 && hypercall_should_yield())) {
+        if (walk_is_left(v) ||
+            (done && done % UPDATES_PER_CHUNK == 0 && hypercall_should_yield())) {
             err = -ERESTART;
             break;
         }
@@ -126,7 +130,8 @@ static long update_list(struct domain *tables, uint16_t frame_owner, struct hype
         }
         err = update_one(tables, frame_owner, &u);
         if (err && err != -ERESTART) {
-            log_guest(LOG_DEBUG, tables, "mmu_update of %#lx to %#lx refused (error %ld)", u.ptr, u.val, err);
+            log_guest(LOG_DEBUG, tables, "mmu_update of %#lx to %#lx refused (error %ld)", u.ptr,
+                      u.val, err);
         }
         if (err)
             break;
@@ -212,7 +217,8 @@ static long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags, uint1
         return err;
     err = pv_update_va(v, va, entry, frame_owner);
     if (err) {
-        log_guest(LOG_DEBUG, v->domain, "update_va_mapping of %#lx to %#lx refused (error %d)", va, entry, err);
+        log_guest(LOG_DEBUG, v->domain, "update_va_mapping of %#lx to %#lx refused (error %d)", va,
+                  entry, err);
         return err;
     }
     return flush_after(va, flags);

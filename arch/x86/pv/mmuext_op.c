@@ -119,8 +119,8 @@ static int pin(struct domain *d, mfn_t mfn, enum page_type type)
     int err = page_type_pin(d, mfn, type);
 
     if (err && err != -ERESTART)
-        log_guest(LOG_DEBUG, d, "cannot pin frame %#lx as L%d table (error %d)", mfn, type - PAGE_TYPE_L1 + 1,
-                  err);
+        log_guest(LOG_DEBUG, d, "cannot pin frame %#lx as L%d table (error %d)", mfn,
+                  type - PAGE_TYPE_L1 + 1, err);
     return err;
 }
 
@@ -144,7 +144,8 @@ static int flush_vcpus(struct vcpu *v, const struct mmuext_op *op)
 {
     uint8_t mask[VCPU_COUNT_MAX / 8];
 
-    if (arch_guest_read(mask, guest_handle(op->arg2.vcpumask), DIV_ROUND_UP(v->domain->vcpu_max, 8)) != 0)
+    if (arch_guest_read(mask, guest_handle(op->arg2.vcpumask),
+                        DIV_ROUND_UP(v->domain->vcpu_max, 8)) != 0)
         return -EFAULT;
     tlb_flush_guest_all();
     return 0;

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSRs as PV guests see them. What is not listed takes #GP, which PV kernels survive. Values that no
- * guest may change are answered with what they must be; writes that can do no harm are dropped.
+ * MSRs as PV guests see them. What is not listed takes #GP, which PV kernels survive. Values that
+ * no guest may change are answered with what they must be; writes that can do no harm are dropped.
  */
 #include <kr/cpu.h>
 #include <x86/cpu.h>
 #include <x86/emulate_priv.h>
 #include <x86/pv.h>
 
-#define MSR_UCODE_REV          0x0000008b
-#define MSR_FEATURE_CONTROL    0x0000003a
-#define MSR_PLATFORM_INFO      0x000000ce
-#define MSR_ARCH_CAPS          0x0000010a
-#define MSR_MISC_FEATURES      0x00000140
-#define MSR_MCG_STATUS         0x0000017a
-#define MSR_MC0_CTL            0x00000400
-#define MSR_MC1_MISC           0x00000407
-#define MSR_K7_EVNTSEL0        0xc0010000
-#define MSR_K7_PERFCTR3        0xc0010007
-#define MSR_K8_SYSCFG          0xc0010010
-#define MSR_K8_HWCR            0xc0010015
-#define MSR_AMD_DE_CFG         0xc0011029
+#define MSR_UCODE_REV       0x0000008b
+#define MSR_FEATURE_CONTROL 0x0000003a
+#define MSR_PLATFORM_INFO   0x000000ce
+#define MSR_ARCH_CAPS       0x0000010a
+#define MSR_MISC_FEATURES   0x00000140
+#define MSR_MCG_STATUS      0x0000017a
+#define MSR_MC0_CTL         0x00000400
+#define MSR_MC1_MISC        0x00000407
+#define MSR_K7_EVNTSEL0     0xc0010000
+#define MSR_K7_PERFCTR3     0xc0010007
+#define MSR_K8_SYSCFG       0xc0010010
+#define MSR_K8_HWCR         0xc0010015
+#define MSR_AMD_DE_CFG      0xc0011029
 
 #define APIC_BASE_BOOT_CPU BIT(8)
 #define APIC_BASE_ENABLED  BIT(11)

@@ -10,15 +10,16 @@
 #include <x86/pci.h>
 #include <x86/pv.h>
 
-#define RTC_INDEX     0x70
-#define RTC_DATA      0x71
+#define RTC_INDEX      0x70
+#define RTC_DATA       0x71
 #define RTC_INDEX_MASK 0x7f
-#define PCI_ADDRESS   0xcf8
-#define PCI_DATA      0xcfc
+#define PCI_ADDRESS    0xcf8
+#define PCI_DATA       0xcfc
 
 static bool is_ours(uint16_t port)
 {
-    return (port >= 0x20 && port <= 0x21) || (port >= 0xa0 && port <= 0xa1) || console_owns_port(port);
+    return (port >= 0x20 && port <= 0x21) || (port >= 0xa0 && port <= 0xa1) ||
+           console_owns_port(port);
 }
 
 static bool is_granted(const struct vcpu *v, uint16_t port, unsigned bytes)
@@ -55,8 +56,8 @@ static void machine_out(uint16_t port, unsigned bytes, uint32_t value)
     }
 }
 
-/* The index register cannot be read back on PCs; we remember it. Index and data are one step because
- * the hypervisor reads the clock only before dom0 starts. */
+/* The index register cannot be read back on PCs; we remember it. Index and data are one step
+ * because the hypervisor reads the clock only before dom0 starts. */
 static uint8_t rtc_index;
 
 static uint32_t rtc_read(uint16_t port)

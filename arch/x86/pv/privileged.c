@@ -20,7 +20,9 @@
 
 /* What the kernel reads, but for TS. */
 #define CR0_GUEST (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
-#define CR4_GUEST_MAY (CR4_PAE | CR4_MCE | CR4_PGE | CR4_PSE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE | CR4_TSD)
+#define CR4_GUEST_MAY                                                                              \
+    (CR4_PAE | CR4_MCE | CR4_PGE | CR4_PSE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | \
+     CR4_OSXSAVE | CR4_TSD)
 
 static enum code_mode code_mode(struct vcpu *v)
 {
@@ -33,10 +35,11 @@ static enum code_mode code_mode(struct vcpu *v)
 
 static struct pv_emul_state emul_state(struct vcpu *v)
 {
-    return (struct pv_emul_state){.ring = v->arch.in_kernel ? 1 : 3,
-                                  .iopl = v->arch.iopl,
-                                  .mode = code_mode(v),
-                                  .bases = {.fs = rdmsr(MSR_FS_BASE), .gs = rdmsr(MSR_KERNEL_GS_BASE)}};
+    return (struct pv_emul_state){
+        .ring = v->arch.in_kernel ? 1 : 3,
+        .iopl = v->arch.iopl,
+        .mode = code_mode(v),
+        .bases = {.fs = rdmsr(MSR_FS_BASE), .gs = rdmsr(MSR_KERNEL_GS_BASE)}};
 }
 
 /* Carries out what the emulator decided; false: reflect the original fault. */
@@ -52,9 +55,7 @@ static bool outcome_apply(struct vcpu *v, const struct emul_outcome *out)
         else
             pv_inject_exception(v, out->vector, out->error_code);
         return true;
-    case EMUL_SOFT_INT:
-        pv_soft_interrupt(v, out->vector, out->length_bytes);
-        return true;
+    case EMUL_SOFT_INT: pv_soft_interrupt(v, out->vector, out->length_bytes); return true;
     default: return false;
     }
 }
@@ -83,7 +84,8 @@ void pv_invalid_opcode(struct vcpu *v)
         pv_inject_exception(v, X86_EXC_UD, 0);
 }
 
-/* ---- what the emulator reaches (x86/emulate_priv.h) -------------------------------------------- */
+/* ---- what the emulator reaches (x86/emulate_priv.h) --------------------------------------------
+ */
 
 size_t pv_emul_fetch(struct vcpu *v, uint64_t rip, uint8_t *buffer, size_t bytes)
 {
@@ -122,7 +124,8 @@ int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
     }
 }
 
-/* An instruction cannot be issued again with its progress, so a new root is checked in one go here. */
+/* An instruction cannot be issued again with its progress, so a new root is checked in one go here.
+ */
 static int load_root(struct vcpu *v, mfn_t root)
 {
     int err;
@@ -158,7 +161,8 @@ int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
 /* Bits that act on ring 3 directly follow the guest's choice; the others are ours. */
 void pv_cr4_load(const struct vcpu *v)
 {
-    uint64_t cr4 = (cpu_features.cr4 & ~(uint64_t)CR4_FSGSBASE) | (v->arch.cr4 & (CR4_FSGSBASE | CR4_TSD));
+    uint64_t cr4 =
+        (cpu_features.cr4 & ~(uint64_t)CR4_FSGSBASE) | (v->arch.cr4 & (CR4_FSGSBASE | CR4_TSD));
 
     if (read_cr4() != cr4)
         write_cr4(cr4);

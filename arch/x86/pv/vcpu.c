@@ -45,7 +45,8 @@ void arch_vcpu_destroy(struct vcpu *v)
     heap_free(v->arch.traps);
 }
 
-/* ---- world switch ----------------------------------------------------------------------------- */
+/* ---- world switch -----------------------------------------------------------------------------
+ */
 
 static void store_segments(struct vcpu *v)
 {
@@ -91,13 +92,15 @@ void arch_vcpu_switch(struct vcpu *from, struct vcpu *to)
     arch_vcpu_time_publish(to);
 }
 
-/* ---- context ---------------------------------------------------------------------------------- */
+/* ---- context ----------------------------------------------------------------------------------
+ */
 
 #define FLAGS_ALWAYS (X86_FLAG_IF | 2)
 
 static bool context_is_sane(const struct vcpu_guest_context *c)
 {
-    if (!pv_address_is_allowed(c->event_callback_eip) || !pv_address_is_allowed(c->syscall_callback_eip) ||
+    if (!pv_address_is_allowed(c->event_callback_eip) ||
+        !pv_address_is_allowed(c->syscall_callback_eip) ||
         !pv_address_is_allowed(c->failsafe_callback_eip) || !pv_address_is_allowed(c->kernel_sp) ||
         !pv_address_is_allowed(c->user_regs.rip) || !pv_address_is_allowed(c->fs_base) ||
         !pv_address_is_allowed(c->gs_base_kernel) || !pv_address_is_allowed(c->gs_base_user) ||
@@ -143,8 +146,10 @@ static void set_handlers(struct vcpu *v, const struct vcpu_guest_context *c)
                 .rip = t->address, .cs = t->cs, .dpl = TI_GET_DPL(t), .masks_events = TI_GET_IF(t)};
     }
     v->arch.event = (struct pv_callback){c->event_callback_eip, true};
-    v->arch.failsafe = (struct pv_callback){c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events};
-    v->arch.syscall = (struct pv_callback){c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events};
+    v->arch.failsafe =
+        (struct pv_callback){c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events};
+    v->arch.syscall =
+        (struct pv_callback){c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events};
 }
 
 static int set_context(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -195,18 +200,19 @@ static void get_context(struct vcpu *v, struct vcpu_guest_context *c)
                (v->arch.syscall.masks_events ? VGCF_syscall_disables_events : 0) |
                (v->arch.failsafe.masks_events ? VGCF_failsafe_disables_events : 0);
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++)
-        c->trap_ctxt[i] = (struct trap_info){
-            .vector = i,
-            .flags = v->arch.traps[i].dpl | (v->arch.traps[i].masks_events ? 4 : 0),
-            .cs = v->arch.traps[i].cs,
-            .address = v->arch.traps[i].rip};
+        c->trap_ctxt[i] = (struct trap_info){.vector = i,
+                                             .flags = v->arch.traps[i].dpl |
+                                                      (v->arch.traps[i].masks_events ? 4 : 0),
+                                             .cs = v->arch.traps[i].cs,
+                                             .address = v->arch.traps[i].rip};
     c->ldt_base = v->arch.ldt_base;
     c->ldt_ents = v->arch.ldt_count;
     memcpy(c->gdt_frames, v->arch.gdt_frames, v->arch.gdt_count * sizeof(mfn_t));
     c->gdt_ents = v->arch.gdt_count * 512;
     c->kernel_ss = v->arch.kernel_ss;
     c->kernel_sp = v->arch.kernel_sp;
-    c->ctrlreg[0] = CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | (v->arch.ts ? CR0_TS : 0);
+    c->ctrlreg[0] =
+        CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | (v->arch.ts ? CR0_TS : 0);
     c->ctrlreg[1] = v->arch.user_root << PAGE_SHIFT;
     c->ctrlreg[3] = v->arch.kernel_root << PAGE_SHIFT;
     c->ctrlreg[4] = v->arch.cr4;

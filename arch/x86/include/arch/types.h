@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The x86 port's part of the port contract: structures embedded in core objects, inline functions. */
+/* The x86 port's part of the port contract: structures embedded in core objects, inline functions.
+ */
 #pragma once
 
 #include <kr/types.h>
@@ -18,10 +19,10 @@ struct arch_cpu {
     uint64_t frame_end; /* end of the hardware frame in the current vCPU's register area */
     uint64_t scratch;
     struct x86_tss *tss;
-    uint64_t *gdt_l1;        /* page-table entries of the 32 GDT and LDT pages */
-    struct vcpu *fpu_owner;  /* whose FPU state is in the registers */
-    struct vcpu *loaded;     /* whose segment state, roots and descriptors are loaded */
-    uint32_t flush_stamp;    /* TLB clock at this CPU's last full flush */
+    uint64_t *gdt_l1;       /* page-table entries of the 32 GDT and LDT pages */
+    struct vcpu *fpu_owner; /* whose FPU state is in the registers */
+    struct vcpu *loaded;    /* whose segment state, roots and descriptors are loaded */
+    uint32_t flush_stamp;   /* TLB clock at this CPU's last full flush */
     uint32_t apic_id;
     uint32_t gdt_loaded_count;
 };
@@ -54,14 +55,14 @@ struct arch_vcpu {
     bool in_kernel;       /* guest kernel mode (kernel root loaded) */
     bool ts;              /* virtual CR0.TS */
     uint8_t iopl;         /* virtual IOPL */
-    bool in_nmi;               /* until the handler's iret */
+    bool in_nmi;          /* until the handler's iret */
     _Atomic bool nmi_pending;
     mfn_t kernel_root, user_root; /* L4 frames, user: 0 = none */
     uint64_t kernel_ss, kernel_sp;
-    uint64_t fs_base, gs_base;   /* live ones, saved while another vCPU runs */
-    uint64_t gs_base_other;      /* the mode's that is not running */
-    uint16_t ds, es, fs, gs;     /* saved while another vCPU runs */
-    uint64_t cr4;                /* guest-chosen bits */
+    uint64_t fs_base, gs_base; /* live ones, saved while another vCPU runs */
+    uint64_t gs_base_other;    /* the mode's that is not running */
+    uint16_t ds, es, fs, gs;   /* saved while another vCPU runs */
+    uint64_t cr4;              /* guest-chosen bits */
     uint64_t xcr0;
     uint64_t debugreg[8];
     void *fpu; /* XSAVE or FXSAVE area */
@@ -85,7 +86,7 @@ struct cpu_policy;
 
 /* How a domain's TSC was set up, as tools set and read it. It runs at the machine's frequency. */
 struct tsc_settings {
-    uint32_t mode; /* xen/arch-x86/cpuid.h TSC_MODE_* */
+    uint32_t mode;        /* xen/arch-x86/cpuid.h TSC_MODE_* */
     uint32_t incarnation; /* how many times it was set up anew */
 };
 
@@ -94,8 +95,8 @@ struct arch_domain {
     struct cpu_policy *policy;    /* set by the toolstack; NULL = the default */
     void *e820;                   /* struct e820entry[], set by the toolstack; NULL = none */
     uint32_t e820_count;
-    struct tsc_settings tsc;      /* [d] */
-    uint32_t unpin_next;          /* frame where giving up page tables goes on; 0 = not begun */
+    struct tsc_settings tsc; /* [d] */
+    uint32_t unpin_next;     /* frame where giving up page tables goes on; 0 = not begun */
 };
 
 static inline struct cpu *this_cpu(void)

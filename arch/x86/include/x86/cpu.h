@@ -14,23 +14,26 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
-    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
 }
 
 /* As above, false when the CPU refuses (the fault is caught by the exception table). */
 bool rdmsr_safe(uint32_t msr, uint64_t *value);
 bool wrmsr_safe(uint32_t msr, uint64_t value);
 
-#define DEFINE_CR(n)                                                     \
-    static inline uint64_t read_cr##n(void)                              \
-    {                                                                    \
-        uint64_t v;                                                      \
-        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                \
-        return v;                                                        \
-    }                                                                    \
-    static inline void write_cr##n(uint64_t v)                           \
-    {                                                                    \
-        __asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");       \
+#define DEFINE_CR(n)                                               \
+    static inline uint64_t read_cr##n(void)                        \
+    {                                                              \
+        uint64_t v;                                                \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));          \
+        return v;                                                  \
+    }                                                              \
+    static inline void write_cr##n(uint64_t v)                     \
+    {                                                              \
+        __asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory"); \
     }
 DEFINE_CR(0)
 DEFINE_CR(2)
@@ -74,11 +77,12 @@ static inline void irq_disable(void)
 
 /* Features of the boot CPU that change what the port does; filled once by cpu_detect(). */
 struct cpu_features {
-    bool nx, pge, fsgsbase, xsave, smep, page_1g, rdtscp, tsc_deadline, invariant_tsc, is_amd, is_intel;
+    bool nx, pge, fsgsbase, xsave, smep, page_1g, rdtscp, tsc_deadline, invariant_tsc, is_amd,
+        is_intel;
     uint32_t xsave_size_bytes; /* of an area for all supported components */
     uint64_t xcr0_supported;
     unsigned phys_bits;
-    uint64_t cr4;  /* what we run with */
+    uint64_t cr4; /* what we run with */
 };
 extern struct cpu_features cpu_features;
 

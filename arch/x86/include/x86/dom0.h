@@ -19,16 +19,16 @@ void dom0_kernel_read(const struct boot_module *module, struct dom0_kernel *kern
 void dom0_kernel_free(struct dom0_kernel *kernel);
 
 /*
- * Where everything lies in dom0's memory: PFNs, and virtual addresses in the linear area that starts
- * at the kernel's VIRT_BASE. Pure (pv/dom0_layout.c).
+ * Where everything lies in dom0's memory: PFNs, and virtual addresses in the linear area that
+ * starts at the kernel's VIRT_BASE. Pure (pv/dom0_layout.c).
  */
 struct dom0_layout {
-    uint64_t page_count;              /* all of dom0's memory */
+    uint64_t page_count; /* all of dom0's memory */
     uint64_t virt_base;
     uint64_t start_info_pfn;
     uint64_t tables_pfn, table_count; /* page tables of the linear area, L4 first */
     uint64_t stack_pfn;
-    uint64_t linear_end_pfn;          /* pages from 0 to here are mapped */
+    uint64_t linear_end_pfn; /* pages from 0 to here are mapped */
     uint64_t initrd_pfn, initrd_count;
     uint64_t p2m_va;
     uint64_t p2m_pfn, p2m_count;              /* the array */

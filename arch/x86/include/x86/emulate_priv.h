@@ -6,7 +6,8 @@
  *
  * Answers what PV kernels execute: port I/O, CLI and STI (nothing happens: events are masked in
  * shared memory), control and debug registers, MSRs, XSETBV, CPUID, time stamps, INVLPG,
- * cache flushes. HLT is not among them: PV kernels block by hypercall. Descriptor-table loads, IRET and the like are reflected as the faults they took.
+ * cache flushes. HLT is not among them: PV kernels block by hypercall. Descriptor-table loads, IRET
+ * and the like are reflected as the faults they took.
  */
 #pragma once
 

@@ -33,25 +33,25 @@
 
 #define IMAGE_LOAD_PHYS UL(0x200000)
 
-#define L4_SLOT(va)       (((va) >> 39) & 511)
-#define L3_SLOT(va)       (((va) >> 30) & 511)
-#define L2_SLOT(va)       (((va) >> 21) & 511)
-#define L1_SLOT(va)       (((va) >> 12) & 511)
-#define L4_SLOT_HV_FIRST  256
-#define L4_SLOT_HV_LAST   271
+#define L4_SLOT(va)      (((va) >> 39) & 511)
+#define L3_SLOT(va)      (((va) >> 30) & 511)
+#define L2_SLOT(va)      (((va) >> 21) & 511)
+#define L1_SLOT(va)      (((va) >> 12) & 511)
+#define L4_SLOT_HV_FIRST 256
+#define L4_SLOT_HV_LAST  271
 
 #define BOOT_STACK_SIZE 65536 /* the boot CPU's: kernel unpacking needs more than guests' calls */
-#define CPU_STACK_SIZE 16384
-#define IST_STACK_SIZE 4096
+#define CPU_STACK_SIZE  16384
+#define IST_STACK_SIZE  4096
 
 /* Selectors: what is below 0xe000 is the guest's GDT, the page above ours. */
-#define GDT_GUEST_FRAMES   14
-#define GDT_HV_PAGE        14
-#define SEL_HV_CS          0xe008
-#define SEL_HV_DS          0xe010
-#define SEL_USER_CS32      0xe023
-#define SEL_USER_DS        0xe02b
-#define SEL_USER_CS64      0xe033
-#define SEL_TSS            0xe040
-#define SEL_LDT            0xe050
-#define SEL_GUEST_END      0xe000
+#define GDT_GUEST_FRAMES 14
+#define GDT_HV_PAGE      14
+#define SEL_HV_CS        0xe008
+#define SEL_HV_DS        0xe010
+#define SEL_USER_CS32    0xe023
+#define SEL_USER_DS      0xe02b
+#define SEL_USER_CS64    0xe033
+#define SEL_TSS          0xe040
+#define SEL_LDT          0xe050
+#define SEL_GUEST_END    0xe000

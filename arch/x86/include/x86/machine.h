@@ -13,7 +13,8 @@ void machine_set_acpi(const struct acpi_fadt *f);
 /* NULL before that. */
 const struct acpi_fadt *machine_acpi(void);
 /* ACPI sleep state `state` with the control domain's values for the PM1 control registers; for
- * state 5 (off) it returns only on failure. -EOPNOTSUPP: cannot; -EINVAL: values that do not sleep. */
+ * state 5 (off) it returns only on failure. -EOPNOTSUPP: cannot; -EINVAL: values that do not sleep.
+ */
 int machine_acpi_sleep(unsigned state, uint16_t pm1a, uint16_t pm1b) __must_check;
 /* Keeps what the BIOS data area says; only on machines that were started by a BIOS. */
 void machine_read_bios_area(void);

@@ -2,8 +2,8 @@
 /*
  * PV page types: what a frame may be used as. A frame has one type at a time; it changes only while
  * nobody uses it as the old one (count 0). Page tables and descriptor pages are checked when they
- * take their type and every later change goes through pagetable_write(), so that what hardware walks
- * is always valid. Whoever holds a type reference also holds a general reference (kr/page.h).
+ * take their type and every later change goes through pagetable_write(), so that what hardware
+ * walks is always valid. Whoever holds a type reference also holds a general reference (kr/page.h).
  *
  * The word in struct page.type: 31-28 type, 27 pinned, 26 valid, 25 locked, 24-0 count.
  */
@@ -40,27 +40,30 @@ static inline bool page_type_is_table(enum page_type type)
 }
 
 /* Takes a type reference for domain `d`, checking the contents when the type is new.
- * -EBUSY: in use as something else; -EINVAL, -EPERM: contents refused; -ERESTART: other work waits, ask
- * again (only for page tables, and never at start-up). */
+ * -EBUSY: in use as something else; -EINVAL, -EPERM: contents refused; -ERESTART: other work waits,
+ * ask again (only for page tables, and never at start-up). */
 int page_type_get(struct page *p, enum page_type type, struct domain *d) __must_check;
 void page_type_put(struct page *p);
-/* Keeps the type (and the frame) until unpinned. -EINVAL when it is pinned already / is not; errors of
- * page_type_get(). */
+/* Keeps the type (and the frame) until unpinned. -EINVAL when it is pinned already / is not; errors
+ * of page_type_get(). */
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type) __must_check;
 int page_type_unpin(struct domain *d, mfn_t mfn) __must_check;
 
 /* How a new entry gets into a table. */
 struct pagetable_write {
-    struct domain *d;     /* whose table */
-    uint16_t frame_owner; /* of what an L1 entry maps: d->id, or another domain's for its controller */
-    bool preserve_ad;     /* keep Accessed and Dirty bits that hardware set meanwhile */
-    bool compare;         /* only if the entry is still `expected`; -EAGAIN with *found otherwise */
+    struct domain *d; /* whose table */
+    uint16_t
+        frame_owner;  /* of what an L1 entry maps: d->id, or another domain's for its controller */
+    bool preserve_ad; /* keep Accessed and Dirty bits that hardware set meanwhile */
+    bool compare;     /* only if the entry is still `expected`; -EAGAIN with *found otherwise */
     uint64_t expected;
     uint64_t *found;
 };
 /* Writes entry `slot` of a table of which the caller holds a type reference. Checks the new entry,
- * takes its references, drops the old ones. -EINVAL, -EPERM, -EBUSY, -ERESTART: nothing has changed. */
-int pagetable_write(struct page *table, unsigned slot, uint64_t entry, const struct pagetable_write *how) __must_check;
+ * takes its references, drops the old ones. -EINVAL, -EPERM, -EBUSY, -ERESTART: nothing has
+ * changed. */
+int pagetable_write(struct page *table, unsigned slot, uint64_t entry,
+                    const struct pagetable_write *how) __must_check;
 
 /* Machine address of the L1 entry that maps `va` under an L4; false when a level is absent. */
 bool pagetable_find_l1(mfn_t root, uint64_t va, mfn_t *table, unsigned *slot);

@@ -4,26 +4,26 @@
 
 #include <kr/types.h>
 
-#define PTE_P        0x001UL
-#define PTE_RW       0x002UL
-#define PTE_US       0x004UL
-#define PTE_PWT      0x008UL
-#define PTE_PCD      0x010UL
-#define PTE_A        0x020UL
-#define PTE_D        0x040UL
-#define PTE_PSE      0x080UL /* L2, L3: large page */
-#define PTE_PAT      0x080UL /* L1: PAT index bit 2 */
-#define PTE_G        0x100UL
+#define PTE_P         0x001UL
+#define PTE_RW        0x002UL
+#define PTE_US        0x004UL
+#define PTE_PWT       0x008UL
+#define PTE_PCD       0x010UL
+#define PTE_A         0x020UL
+#define PTE_D         0x040UL
+#define PTE_PSE       0x080UL /* L2, L3: large page */
+#define PTE_PAT       0x080UL /* L1: PAT index bit 2 */
+#define PTE_G         0x100UL
 #define PTE_PAT_LARGE 0x1000UL
-#define PTE_NX       (1UL << 63)
-#define PTE_AVAIL    (0x7ffUL << 52 | 0xe00UL)
-#define PTE_FRAME    0x000ffffffffff000UL
+#define PTE_NX        (1UL << 63)
+#define PTE_AVAIL     (0x7ffUL << 52 | 0xe00UL)
+#define PTE_FRAME     0x000ffffffffff000UL
 
-#define PTE_HV_DATA  (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_G | pte_nx)
-#define PTE_HV_RO    (PTE_P | PTE_A | PTE_G | pte_nx)
-#define PTE_HV_TEXT  (PTE_P | PTE_A | PTE_G)
+#define PTE_HV_DATA   (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_G | pte_nx)
+#define PTE_HV_RO     (PTE_P | PTE_A | PTE_G | pte_nx)
+#define PTE_HV_TEXT   (PTE_P | PTE_A | PTE_G)
 #define PTE_HV_DEVICE (PTE_HV_DATA | PTE_PCD)
-#define PTE_HV_TABLE (PTE_P | PTE_RW | PTE_A)
+#define PTE_HV_TABLE  (PTE_P | PTE_RW | PTE_A)
 
 /* PTE_NX when the CPU has it, else 0. */
 extern uint64_t pte_nx;

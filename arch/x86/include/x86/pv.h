@@ -5,7 +5,8 @@
 #include <kr/domain.h>
 #include <kr/errno.h>
 
-/* ---- bounce.c: entering the guest's handlers -------------------------------------------------- */
+/* ---- bounce.c: entering the guest's handlers --------------------------------------------------
+ */
 
 /* Makes the current vCPU continue in its handler for `vector`. Without a handler, or with a stack
  * that cannot take the frame, the domain crashes. */
@@ -21,7 +22,8 @@ void pv_deliver_syscall(struct vcpu *v);
 void pv_deliver_failsafe(struct vcpu *v);
 bool pv_vector_has_error_code(unsigned vector);
 
-/* ---- mode.c: guest kernel and guest user mode -------------------------------------------------- */
+/* ---- mode.c: guest kernel and guest user mode --------------------------------------------------
+ */
 
 /* Flips between the two: root, GS base. To user mode only with a user root. */
 void pv_enter_kernel(struct vcpu *v);
@@ -29,7 +31,8 @@ void pv_enter_user(struct vcpu *v);
 /* The root that is loaded while this vCPU runs. */
 mfn_t pv_active_root(const struct vcpu *v);
 
-/* ---- fault.c, privileged.c --------------------------------------------------------------------- */
+/* ---- fault.c, privileged.c ---------------------------------------------------------------------
+ */
 
 void pv_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code);
 void pv_general_protection(struct vcpu *v, uint32_t error_code);
@@ -37,7 +40,8 @@ void pv_invalid_opcode(struct vcpu *v);
 /* A #PF of the guest that is really the LDT window being filled. */
 bool pv_ldt_fault(struct vcpu *v, uint64_t addr);
 
-/* ---- roots and tables -------------------------------------------------------------------------- */
+/* ---- roots and tables --------------------------------------------------------------------------
+ */
 
 int pv_set_kernel_root(struct vcpu *v, mfn_t mfn) __must_check;
 int pv_set_user_root(struct vcpu *v, mfn_t mfn) __must_check;
