@@ -37,7 +37,6 @@ class Crash:
         guest.marker("begin", BOOT_S)
         guest.monitor("query-status")
         stub = Stub(guest.machine.path("gdb"))
-        stub.command("?")
         stub.breakpoint(address)
         stub.run_to_stop(30)
         stub.remove_breakpoint(address)

@@ -56,7 +56,10 @@ class Stub:
 
     def command(self, text, timeout_s=10):
         self._send(text)
-        return self._receive(timeout_s)
+        while True:
+            answer = self._receive(timeout_s)
+            if not answer.startswith("T"):  # the stop that a connection makes is told out of turn
+                return answer
 
     def _done(self, answer):
         if answer != "OK":
