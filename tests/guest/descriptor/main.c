@@ -45,6 +45,15 @@ TEST("set-gdt")
     CHECK_EQ(trap_last.frame.error, 4 << 3);
 }
 
+/* A stack segment that is not present is another exception. */
+TEST("stack-segment")
+{
+    CHECK_EQ(FAULT_OF(__asm__ volatile("movw %w0, %%ss" ::"r"(3 << 3 | 3))), TRAP_SS);
+    CHECK_EQ(trap_last.frame.error, 3 << 3);
+    CHECK_EQ(FAULT_OF(__asm__ volatile("movw %w0, %%ss" ::"r"(1 << 3 | 3))), NO_FAULT);
+    CHECK_EQ(FAULT_OF(__asm__ volatile("movw %w0, %%ss" ::"r"(FLAT_KERNEL_SS))), NO_FAULT);
+}
+
 TEST("flat-selectors-stay")
 {
     CHECK_EQ(ds_load(FLAT_KERNEL_DS32), NO_FAULT);

@@ -25,7 +25,12 @@ void check_start_info(void)
     static const char magic[] = "xen-3.0-x86_64p";
 
     CHECK(memcmp(start_info->magic, magic, sizeof(magic)) == 0);
-    CHECK_EQ(start_info->nr_pages, 128 * MIB / PAGE_SIZE);
+    if (option_given("2048M"))
+        CHECK_EQ(start_info->nr_pages, 2048 * MIB / PAGE_SIZE);
+    else if (option_given("all"))
+        CHECK(start_info->nr_pages >= 300 * MIB / PAGE_SIZE);
+    else
+        CHECK_EQ(start_info->nr_pages, 128 * MIB / PAGE_SIZE);
     CHECK_EQ(start_info->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN | SIF_MULTIBOOT_MOD),
              SIF_PRIVILEGED | SIF_INITDOMAIN);
     CHECK_EQ(start_info->store_mfn, 0);

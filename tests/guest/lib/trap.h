@@ -25,6 +25,7 @@
 #define TRAP_SS  12
 #define TRAP_GP  13
 #define TRAP_PF  14
+#define TRAP_MF  16
 #define TRAP_AC  17
 
 #define PF_PRESENT 1

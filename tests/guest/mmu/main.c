@@ -167,6 +167,35 @@ TEST("map-io-frames")
     window_restore();
 }
 
+static const uint8_t *map_bytes(uint64_t address)
+{
+    REQUIRE_EQ(map_va(window, (address & PAGE_MASK) | PTE_RO), 0);
+    return (const uint8_t *)window + (address & (PAGE_SIZE - 1));
+}
+
+/* The control domain reads the ACPI tables itself: pointer in the BIOS area, root table in RAM. */
+TEST("map-acpi-tables")
+{
+    uint64_t at, root = 0;
+    uint8_t sum = 0;
+
+    for (at = 0xe0000; at < 0x100000 && !root; at += 16) {
+        const uint8_t *bytes = map_bytes(at);
+
+        if (memcmp(bytes, "RSD PTR ", 8) == 0)
+            root = *(const uint32_t *)(bytes + 16);
+    }
+    REQUIRE(root != 0);
+    CHECK(memcmp(map_bytes(root), "RSDT", 4) == 0);
+    uint32_t length = *(const uint32_t *)(map_bytes(root) + 4);
+
+    REQUIRE(length >= 36 && length < 1024);
+    for (uint32_t i = 0; i < length; i++)
+        sum += *map_bytes(root + i);
+    CHECK_EQ(sum, 0);
+    window_restore();
+}
+
 /* The local APIC is the hypervisor's; the IO-APIC page may be read only. */
 TEST("map-apic-refused")
 {

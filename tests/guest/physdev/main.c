@@ -6,12 +6,11 @@
  */
 /* RUN: qemu="-device edu" */
 #include "guest.h"
-#include "cpu.h"
+#include "pci.h"
 #include <xen/physdev.h>
 
 #define MS       1000000UL
 #define EDU_ID   0x11e81234
-#define PCI_MSI  0x05
 #define KBD_GSI  1
 #define BAD_PIRQ 5000
 
@@ -19,18 +18,6 @@ static uint32_t edu_address; /* of its configuration space */
 static volatile uint32_t *edu;
 static int edu_gsi;
 static evtchn_port_t edu_port, kbd_port;
-
-static uint32_t pci_read(uint32_t reg)
-{
-    port_out32(0xcf8, 0x80000000 | edu_address | (reg & 0xfc));
-    return port_in32(0xcfc);
-}
-
-static void pci_write(uint32_t reg, uint32_t value)
-{
-    port_out32(0xcf8, 0x80000000 | edu_address | (reg & 0xfc));
-    port_out32(0xcfc, value);
-}
 
 static long map_gsi(int gsi)
 {
@@ -78,17 +65,14 @@ TEST("setup")
     struct physdev_set_iopl op = {.iopl = 1};
 
     REQUIRE_EQ(physdev_op(PHYSDEVOP_set_iopl, &op), 0);
-    for (unsigned device = 0; device < 32; device++) {
-        edu_address = device << 11;
-        if (pci_read(0) == EDU_ID)
-            break;
-    }
-    REQUIRE_EQ(pci_read(0), EDU_ID);
-    edu_gsi = pci_read(0x3c) & 0xff;
+    edu_address = pci_find(EDU_ID);
+    REQUIRE(edu_address != ~0u);
+    edu_gsi = pci_read(edu_address, 0x3c) & 0xff;
     REQUIRE(edu_gsi > 0 && edu_gsi < 24);
-    pci_write(4, (pci_read(4) & 0xffff) | 6); /* memory space, bus master */
+    pci_write(edu_address, 4,
+              (pci_read(edu_address, 4) & 0xffff) | 6); /* memory space, bus master */
     edu = page_alloc();
-    REQUIRE_EQ(map_va((void *)edu, (pci_read(0x10) & ~0xfffUL) | PTE_RW | PTE_PCD), 0);
+    REQUIRE_EQ(map_va((void *)edu, (pci_read(edu_address, 0x10) & ~0xfffUL) | PTE_RW | PTE_PCD), 0);
     CHECK_EQ(edu[0] & 0xff, 0xed);
     edu[1] = 0x12345678;
     CHECK_EQ(edu[1], ~0x12345678u);
@@ -370,15 +354,6 @@ TEST("pci-device-add")
     CHECK_EQ(physdev_op(PHYSDEVOP_pci_device_add, 0x1000), -EFAULT);
 }
 
-static uint32_t msi_capability(void)
-{
-    uint32_t at = pci_read(0x34) & 0xfc;
-
-    while (at && (pci_read(at) & 0xff) != PCI_MSI)
-        at = pci_read(at) >> 8 & 0xfc;
-    return at;
-}
-
 TEST("msi-refused")
 {
     struct physdev_map_pirq op = {
@@ -397,7 +372,7 @@ TEST("msi-interrupt")
                                   .index = -1,
                                   .pirq = -1,
                                   .devfn = edu_address >> 8};
-    uint32_t capability = msi_capability();
+    uint32_t capability = pci_capability(edu_address, PCI_CAP_MSI);
     long port;
 
     REQUIRE(capability != 0);
@@ -407,9 +382,10 @@ TEST("msi-interrupt")
     port = bind_pirq(op.pirq, 0);
     REQUIRE(port > 0);
     CHECK_EQ(event_unmask(port), 0);
-    pci_write(capability, pci_read(capability) | 1 << 16); /* MSI enable */
-    CHECK(pci_read(capability) & 1 << 16);
-    CHECK_EQ(pci_read(capability + 4) & 0xfff00000, 0xfee00000);
+    pci_write(edu_address, capability,
+              pci_read(edu_address, capability) | 1 << 16); /* MSI enable */
+    CHECK(pci_read(edu_address, capability) & 1 << 16);
+    CHECK_EQ(pci_read(edu_address, capability + 4) & 0xfff00000, 0xfee00000);
     event_counts[port] = 0;
     events_enable();
     for (unsigned i = 1; i < 6; i++) {
@@ -428,7 +404,7 @@ TEST("msi-interrupt")
 
     CHECK_EQ(event_close(port), 0);
     CHECK_EQ(physdev_op(PHYSDEVOP_unmap_pirq, &unmap), 0);
-    CHECK(!(pci_read(capability) & 1 << 16));
+    CHECK(!(pci_read(edu_address, capability) & 1 << 16));
 }
 
 /* The shared bitmap of what needs an end of interrupt. */

@@ -4,6 +4,12 @@
  * them: registers, start_info, P2M and M2P, page tables, the module's bytes.
  */
 /* RUN: args="alpha beta=2" module=70001 */
+/* RUN: name=no-module args="alpha beta=2" */
+/* RUN: name=large-module args="alpha beta=2" module=5000003 */
+/* RUN: name=2048M args="alpha beta=2 2048M" dom0_mem=2048M memory=6144 module=70001 */
+/* RUN: name=all-memory args="alpha beta=2 all" dom0_mem="" module=70001 */
+/* RUN: name=two-cpus args="alpha beta=2" smp=2 module=70001 */
+/* RUN: name=q35 args="alpha beta=2" qemu="-M q35" module=70001 */
 #include "start-info.h"
 
 TEST("registers")
@@ -15,7 +21,7 @@ TEST("start-info-fields")
 {
     check_start_info();
     CHECK_EQ(start_info->mfn_list, 0x8000000000);
-    CHECK(start_info->flags & SIF_MOD_START_PFN);
+    CHECK_EQ(!!(start_info->flags & SIF_MOD_START_PFN), start_info->mod_len != 0);
 }
 
 TEST("command-line")
@@ -55,7 +61,10 @@ TEST("module")
     uint8_t *window = page_alloc();
     uint64_t own = va_to_mfn(window);
 
-    CHECK_EQ(start_info->mod_len, 70001);
+    if (start_info->mod_len == 0)
+        SKIP("none given");
+    CHECK(start_info->mod_len == 70001 || start_info->mod_len == 5000003);
+    CHECK(start_info->mod_start >= mm_mapped_end_pfn());
     for (uint64_t offset = 0; offset < start_info->mod_len; offset += PAGE_SIZE) {
         uint64_t pfn = start_info->mod_start + offset / PAGE_SIZE;
         uint64_t size = MIN(PAGE_SIZE, start_info->mod_len - offset);

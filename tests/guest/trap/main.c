@@ -80,6 +80,17 @@ TEST("device-not-available-clears-ts")
     CHECK_EQ(FAULT_OF(__asm__ volatile("fninit")), NO_FAULT);
 }
 
+/* Of x87 only: QEMU raises none of SSE's. */
+TEST("floating-point")
+{
+    uint16_t control = 0x037b; /* all masked but division by zero */
+
+    CHECK_EQ(
+        FAULT_OF(__asm__ volatile("fninit; fldcw %0; fld1; fldz; fdivrp; fwait" ::"m"(control))),
+        TRAP_MF);
+    __asm__ volatile("fnclex; fninit");
+}
+
 TEST("non-canonical")
 {
     uint64_t bad = 0x8000000000000000;
