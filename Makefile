@@ -50,11 +50,7 @@ include arch/$(ARCH)/link.mk
 
 doc: ## docs/hypercalls.md from the tables of operations
 	$(Q)tools/hypercalls_doc.py
-
-check: check-doc
-check-doc:
-	$(Q)tools/hypercalls_doc.py --check
-.PHONY: doc check check-doc
+.PHONY: doc
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort -u | sed -E 's/:.*## /\t/' | expand -t 18

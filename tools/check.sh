@@ -39,6 +39,8 @@ static() {
 }
 
 part "layering" tools/layering.sh
+part "hypercall table" tools/hypercalls_doc.py --check
+part "documents" tools/docs_check.py
 part "tidy" tools/tidy.sh
 part "format" format
 part "static analysis" static
