@@ -164,11 +164,11 @@ static void list_remove(struct domain_memory *m, struct page *p)
  */
 
 /* Publishes an HV frame to an owner; the count comes last, page_get() starts from it. */
-static void page_publish(struct page *p, uint16_t owner, enum page_state state)
+static void page_publish(struct page *p, uint16_t owner, enum page_state state, uint32_t type)
 {
     __atomic_store_n(&p->owner, owner, __ATOMIC_RELAXED);
     p->flush_epoch = 0;
-    atomic_store_explicit(&p->type, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->type, type, memory_order_relaxed);
     page_state_set(p, state);
     atomic_store_explicit(&p->refs, 1, memory_order_release);
 }
@@ -187,7 +187,7 @@ int page_assign(struct domain_memory *m, mfn_t mfn, unsigned order)
         m->page_count += count;
         for (struct page *p = page_of(mfn), *end = p + count; p < end; p++) {
             list_append(m, p);
-            page_publish(p, m->owner, PAGE_GUEST);
+            page_publish(p, m->owner, PAGE_GUEST, 0);
         }
     }
     spin_unlock(&m->lock);
@@ -239,11 +239,11 @@ int page_steal(struct domain_memory *m, struct page *p)
     return rc;
 }
 
-void page_expose(struct domain_memory *m, mfn_t mfn)
+void page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type)
 {
     spin_lock(&m->lock);
     m->exposed_count++;
-    page_publish(page_of(mfn), m->owner, PAGE_EXPOSED);
+    page_publish(page_of(mfn), m->owner, PAGE_EXPOSED, type);
     spin_unlock(&m->lock);
 }
 

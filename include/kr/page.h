@@ -207,9 +207,10 @@ int page_steal(struct domain_memory *m, struct page *p);
 
 /*
  * HV -> EXPOSED: the domain may map this frame of ours. It holds one reference, the hypervisor's.
- * Not counted as the domain's memory.
+ * Not counted as the domain's memory. `type`: the port's word from the first moment on, which must
+ * keep the domain from using for its own ends what we write there.
  */
-void page_expose(struct domain_memory *m, mfn_t mfn);
+void page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type);
 /* EXPOSED -> DYING, and drops the hypervisor's reference: free after the last mapping has gone. */
 void page_conceal(struct domain_memory *m, mfn_t mfn);
 

@@ -134,7 +134,7 @@ int arch_domain_relinquish(struct domain *d)
 
 void arch_frame_expose(struct domain *d, mfn_t mfn)
 {
-    page_expose(&d->memory, mfn);
+    page_expose(&d->memory, mfn, 0);
 }
 
 void arch_frame_conceal(struct domain *d, mfn_t mfn)

@@ -198,8 +198,9 @@ static void test_expose(void **state)
     mfn_t mfn = page_alloc(0, PAGE_ZERO);
     struct page *p = page_of(mfn);
 
-    page_expose(&bob, mfn);
+    page_expose(&bob, mfn, 0x1234);
     assert_int_equal(bob.exposed_count, 1);
+    assert_int_equal(p->type, 0x1234);
     assert_int_equal(bob.page_count, 0);
     assert_true(page_get(p, 2));
     assert_int_equal(page_release(&bob, p), -EINVAL);

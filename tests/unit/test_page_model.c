@@ -222,7 +222,7 @@ static void op_expose(void)
 
     if (mfn == MFN_INVALID)
         return;
-    page_expose(&accounts[owner], mfn);
+    page_expose(&accounts[owner], mfn, 0);
     model_set(mfn, 0, PAGE_HV, PAGE_EXPOSED, owner, 1);
 }
 

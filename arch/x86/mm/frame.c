@@ -25,7 +25,8 @@ void arch_frame_unpin(mfn_t mfn)
 
 void arch_frame_expose(struct domain *d, mfn_t mfn)
 {
-    page_expose(&d->memory, mfn);
+    /* Held as writable for good: a frame that we write must never be taken for a page table. */
+    page_expose(&d->memory, mfn, page_type_held(PAGE_TYPE_WRITABLE));
 }
 
 void arch_frame_conceal(struct domain *d, mfn_t mfn)

@@ -203,10 +203,8 @@ static void expose_m2p(void)
     for (unsigned i = 0; i < m2p_chunk_count(); i++) {
         mfn_t first = m2p_chunk(i);
 
-        for (mfn_t mfn = first; first != MFN_INVALID && mfn < first + PTES_PER_TABLE; mfn++) {
-            page_expose(&hypervisor_memory, mfn);
-            page_of(mfn)->type = PAGE_TYPE_READ_ONLY << PAGE_TYPE_SHIFT | PAGE_TYPE_VALID | 1;
-        }
+        for (mfn_t mfn = first; first != MFN_INVALID && mfn < first + PTES_PER_TABLE; mfn++)
+            page_expose(&hypervisor_memory, mfn, page_type_held(PAGE_TYPE_READ_ONLY));
     }
 }
 

@@ -314,7 +314,7 @@ void arch_frame_unpin(mfn_t mfn)
 
 void arch_frame_expose(struct domain *d, mfn_t mfn)
 {
-    page_expose(&d->memory, mfn);
+    page_expose(&d->memory, mfn, 0);
 }
 
 void arch_frame_conceal(struct domain *d, mfn_t mfn)

@@ -34,6 +34,12 @@ static inline enum page_type page_type_of(uint32_t word)
     return word >> PAGE_TYPE_SHIFT;
 }
 
+/* The word of a frame that we hold as this type ourselves. */
+static inline uint32_t page_type_held(enum page_type type)
+{
+    return (uint32_t)type << PAGE_TYPE_SHIFT | PAGE_TYPE_VALID | 1;
+}
+
 static inline bool page_type_is_table(enum page_type type)
 {
     return type >= PAGE_TYPE_L1 && type <= PAGE_TYPE_L4;
