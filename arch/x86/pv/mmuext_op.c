@@ -75,7 +75,7 @@ void pv_drop_root(mfn_t *root)
 
 static int set_ldt(struct vcpu *v, uint64_t base, uint64_t count)
 {
-    if (count > 8192 || (count && (base & ~PAGE_MASK || !pv_range_is_allowed(base, count * 8))))
+    if (!pv_ldt_is_sane(base, count))
         return -EINVAL;
     v->arch.ldt_base = base;
     v->arch.ldt_count = count;

@@ -104,7 +104,7 @@ static bool context_is_sane(const struct vcpu_guest_context *c)
         !pv_address_is_allowed(c->failsafe_callback_eip) || !pv_address_is_allowed(c->kernel_sp) ||
         !pv_address_is_allowed(c->user_regs.rip) || !pv_address_is_allowed(c->fs_base) ||
         !pv_address_is_allowed(c->gs_base_kernel) || !pv_address_is_allowed(c->gs_base_user) ||
-        c->gdt_ents > GDT_GUEST_FRAMES * 512 || c->ldt_ents > 8192)
+        c->gdt_ents > GDT_GUEST_FRAMES * 512 || !pv_ldt_is_sane(c->ldt_base, c->ldt_ents))
         return false;
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++)
         if (!pv_address_is_allowed(c->trap_ctxt[i].address))
@@ -154,15 +154,16 @@ static void set_handlers(struct vcpu *v, const struct vcpu_guest_context *c)
 
 static int set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
+    mfn_t user_root = c->ctrlreg[1] >> PAGE_SHIFT;
     int err;
 
-    if (!context_is_sane(c) || (!(c->flags & VGCF_in_kernel) && c->ctrlreg[1] == 0))
+    if (!context_is_sane(c) || (!(c->flags & VGCF_in_kernel) && user_root == 0))
         return -EINVAL;
     err = pv_set_gdt(v, c->gdt_frames, c->gdt_ents);
     if (err == 0)
         err = pv_set_kernel_root(v, c->ctrlreg[3] >> PAGE_SHIFT);
     if (err == 0)
-        err = pv_set_user_root(v, c->ctrlreg[1] >> PAGE_SHIFT);
+        err = pv_set_user_root(v, user_root);
     if (err)
         return err;
     v->arch.ldt_base = c->ldt_base;

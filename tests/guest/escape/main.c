@@ -5,10 +5,11 @@
  */
 /* RUN: xen="dom0_max_vcpus=2" timeout=30 */
 #include "guest.h"
-#include "cpu.h"
+#include "user.h"
 #include <xen/grant_table.h>
+#include <xen/memory.h>
 #include <xen/vcpu.h>
-#include <xen/sched.h>
+#include <xen/version.h>
 
 /* What the hypervisor writes by itself must not become a page table: it would write the entries. */
 TEST("shared-info-as-table")
@@ -36,4 +37,34 @@ TEST("grant-frame-as-table")
     REQUIRE_EQ(setup.status, GNTST_okay);
     CHECK(mmuext(MMUEXT_PIN_L1_TABLE, frame) < 0);
     CHECK(mmuext(MMUEXT_UNPIN_TABLE, frame) < 0);
+}
+
+static struct vcpu_guest_context context;
+
+static void context_make(void)
+{
+    memset(&context, 0, sizeof(context));
+    context.user_regs.rip = USER_CODE;
+    context.user_regs.rsp = USER_STACK;
+    context.user_regs.cs = FLAT_USER_CS;
+    context.user_regs.ss = FLAT_USER_SS;
+    context.user_regs.rflags = RFLAGS_IF;
+    context.kernel_ss = FLAT_KERNEL_SS;
+    context.kernel_sp = (uint64_t)user_kernel_stack_end;
+    context.ctrlreg[0] = 0x80050033;
+    context.ctrlreg[3] = va_to_machine((void *)start_info->pt_base);
+    context.event_callback_eip = (uint64_t)entry_event;
+    context.failsafe_callback_eip = (uint64_t)entry_failsafe;
+    context.syscall_callback_eip = (uint64_t)entry_syscall;
+}
+
+/* A user mode without page tables must not start. */
+TEST("user-context-without-root")
+{
+    context_make();
+    context.ctrlreg[1] = 0;
+    CHECK(vcpu_op(VCPUOP_initialise, 1, &context) < 0);
+    context.ctrlreg[1] = 8; /* not 0, but frame 0 */
+    CHECK(vcpu_op(VCPUOP_initialise, 1, &context) < 0);
+    CHECK(vcpu_op(VCPUOP_up, 1, NULL) < 0);
 }

@@ -80,3 +80,10 @@ static inline bool pv_range_is_allowed(uint64_t va, size_t size_bytes)
 
     return size_bytes == 0 || (last >= va && ((last < 0x0000800000000000UL) || va >= HV_VIRT_END));
 }
+
+/* An LDT that the window can show: whole pages at addresses of the guest's. */
+static inline bool pv_ldt_is_sane(uint64_t base, uint64_t entry_count)
+{
+    return entry_count == 0 ||
+           (entry_count <= 8192 && !(base & ~PAGE_MASK) && pv_range_is_allowed(base, entry_count * 8));
+}
