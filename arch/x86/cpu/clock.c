@@ -175,7 +175,8 @@ static void record_fill(struct vcpu_time_info *t)
     t->flags = cpu_features.invariant_tsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 }
 
-/* Guests compute exactly what arch_time_ns() does, so the record never changes after this. */
+/* Guests compute exactly what arch_time_ns() does, so the record never changes after this. The copy
+ * is written only in the vCPU's own address space; who is not loaded gets it when it is. */
 void arch_vcpu_time_publish(struct vcpu *v)
 {
     struct vcpu_time_info *t = &v->info->time;
@@ -185,7 +186,7 @@ void arch_vcpu_time_publish(struct vcpu *v)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     record_fill(t);
     __atomic_store_n(&t->version, (t->version | 1) + 1, __ATOMIC_RELEASE);
-    if (v->time_guest_addr) {
+    if (v->time_guest_addr && this_cpu()->arch.loaded == v) {
         record_fill(&copy);
         copy.version = t->version;
         arch_vcpu_write_guest(v, v->time_guest_addr, &copy, sizeof(copy));

@@ -70,17 +70,20 @@ static void load_segments(const struct vcpu *v)
 
 void arch_vcpu_switch(struct vcpu *from, struct vcpu *to)
 {
+    struct cpu *cpu = this_cpu();
+
     if (from) {
         store_segments(from);
         fpu_save(from);
     }
+    cpu->arch.loaded = to;
     if (!to) {
-        desc_unload_guest(this_cpu());
+        desc_unload_guest(cpu);
         tlb_load_root(virt_to_frame(hv_l4));
         return;
     }
     tlb_load_root(pv_active_root(to));
-    desc_set_frame(this_cpu(), to);
+    desc_set_frame(cpu, to);
     desc_load_guest(to);
     load_segments(to);
     fpu_load(to);

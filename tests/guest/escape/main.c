@@ -68,3 +68,19 @@ TEST("user-context-without-root")
     CHECK(vcpu_op(VCPUOP_initialise, 1, &context) < 0);
     CHECK(vcpu_op(VCPUOP_up, 1, NULL) < 0);
 }
+
+/* Areas of a vCPU that is not running are no reason to load its page tables. */
+TEST("areas-of-a-sleeper")
+{
+    struct vcpu_register_time_memory_area time = {.addr.p = USER_DATA};
+    struct vcpu_register_vcpu_info info = {.mfn = va_to_mfn(page_alloc())};
+
+    user_init();
+    context_make();
+    context.ctrlreg[1] = user_root << PAGE_SHIFT;
+    REQUIRE_EQ(vcpu_op(VCPUOP_initialise, 1, &context), 0);
+    CHECK_EQ(vcpu_op(VCPUOP_register_vcpu_time_memory_area, 1, &time), 0);
+    user_data[1] = 0x5555;
+    CHECK_EQ(vcpu_op(VCPUOP_register_vcpu_info, 1, &info), 0);
+    CHECK_EQ(user_data[1], 0x5555);
+}
