@@ -14,7 +14,8 @@
 
 #include <xen/xen.h>
 
-#define MEASURE_NS       (2 * NS_PER_MS)
+#define MEASURE_NS       (5 * NS_PER_MS)
+#define READINGS         16
 #define MSR_TSC_DEADLINE 0x6e0
 
 #define HPET_CAP     0x000 /* high half: period in femtoseconds */
@@ -98,21 +99,47 @@ static struct reference reference_find(const struct acpi_info *acpi)
     return (struct reference){"PIT", pit_read, PIT_HZ, 0xffff};
 }
 
+/* One moment on all clocks. What lies between the readings (an emulator's pause, an SMI) must not
+ * count, so of several readings the one that took least is taken. */
+struct moment {
+    uint64_t tsc, reference;
+    uint32_t apic_left;
+};
+
+static struct moment moment_read(const struct reference *r)
+{
+    struct moment best = {0};
+    uint64_t best_width = UINT64_MAX;
+
+    for (unsigned i = 0; i < READINGS; i++) {
+        uint64_t before = rdtsc(), ticks = r->read();
+        uint32_t apic_left = lapic_timer_left();
+        uint64_t width = rdtsc() - before;
+
+        if (width >= best_width)
+            continue;
+        best_width = width;
+        best = (struct moment){before + width / 2, ticks, apic_left};
+    }
+    return best;
+}
+
 static void measure(const struct reference *r)
 {
-    uint64_t wanted = r->hz * MEASURE_NS / NS_PER_SEC, first = r->read(), ticks, tsc;
+    uint64_t wanted = r->hz * MEASURE_NS / NS_PER_SEC, ticks;
     uint64_t limit = 1UL << 26; /* a clock that stands still must not hang the boot */
+    struct moment first, last;
 
     lapic_timer_start(UINT32_MAX);
-    tsc = rdtsc();
-    do
-        ticks = (r->read() - first) & r->mask;
-    while (ticks < wanted && --limit);
-    if (limit == 0)
-        boot_refuse("the machine's reference clock (%s) stands still", r->name);
-    tsc_hz = (rdtsc() - tsc) * r->hz / ticks;
-    apic_hz = (UINT32_MAX - lapic_timer_left()) * r->hz / ticks;
+    first = moment_read(r);
+    while (((r->read() - first.reference) & r->mask) < wanted)
+        if (--limit == 0)
+            boot_refuse("the machine's reference clock (%s) stands still", r->name);
+    last = moment_read(r);
     lapic_timer_start(0);
+    ticks = (last.reference - first.reference) & r->mask;
+    tsc_hz = (last.tsc - first.tsc) * r->hz / ticks;
+    apic_hz = (first.apic_left - last.apic_left) * r->hz / ticks;
 }
 
 void clock_init(const struct acpi_info *acpi)
