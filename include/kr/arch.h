@@ -107,7 +107,8 @@ void arch_vcpu_switch(struct vcpu *from, struct vcpu *to);
 /* Makes an NMI pending: the vCPU takes it as soon as it has ended the one before. Any CPU. */
 void arch_vcpu_send_nmi(struct vcpu *v);
 
-/* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address. */
+/* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address. The
+ * vCPU is down or paused; a context that says "online" ends the former (vcpu_start()). */
 int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr) __must_check;
 int arch_vcpu_get_context(struct vcpu *v, uint64_t guest_addr) __must_check;
 

@@ -188,6 +188,8 @@ int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr)
     if (!c)
         return -ENOMEM;
     err = guest_read(c, guest_addr) ? -EFAULT : set_context(v, c);
+    if (err == 0 && (c->flags & VGCF_online))
+        vcpu_start(v, VCPU_STOP_DOWN);
     heap_free(c);
     return err;
 }
