@@ -21,11 +21,12 @@
 
 static long vcpu_op_initialise(struct vcpu *v, uint64_t arg)
 {
+    bool online;
     long rc;
 
     if (atomic_exchange(&v->context_busy, true))
         return -EBUSY;
-    rc = v->is_initialised ? -EEXIST : arch_vcpu_set_context(v, arg);
+    rc = v->is_initialised ? -EEXIST : arch_vcpu_set_context(v, arg, &online);
     if (rc == 0)
         v->is_initialised = true;
     atomic_store(&v->context_busy, false);

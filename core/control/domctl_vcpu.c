@@ -77,6 +77,7 @@ long domctl_op_setvcpucontext(struct domain *d, struct xen_domctl *op)
 {
     uint64_t addr = guest_handle(op->u.vcpucontext.ctxt);
     struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
+    bool online;
     long rc;
 
     if (d == current_vcpu()->domain)
@@ -88,9 +89,14 @@ long domctl_op_setvcpucontext(struct domain *d, struct xen_domctl *op)
     if (atomic_exchange(&v->context_busy, true))
         return -EBUSY;
     vcpu_pause(v);
-    rc = arch_vcpu_set_context(v, addr);
-    if (rc == 0)
+    rc = arch_vcpu_set_context(v, addr, &online);
+    if (rc == 0) {
         v->is_initialised = true;
+        if (online)
+            vcpu_start(v, VCPU_STOP_DOWN);
+        else
+            vcpu_stop(v, VCPU_STOP_DOWN);
+    }
     vcpu_unpause(v);
     atomic_store(&v->context_busy, false);
     return rc;

@@ -102,7 +102,7 @@ static int update_one(struct domain *tables, uint16_t frame_owner, const struct 
     uint64_t addr = u->ptr & ~7UL;
 
     switch (u->ptr & 3) {
-    case MMU_PT_UPDATE_NO_TRANSLATE: /* frames of resources (grant tables): machine frames as they are */
+    case MMU_PT_UPDATE_NO_TRANSLATE: /* PV: nothing is ever translated */
     case MMU_NORMAL_PT_UPDATE: return update_entry(tables, frame_owner, addr, u->val, false);
     case MMU_PT_UPDATE_PRESERVE_AD: return update_entry(tables, frame_owner, addr, u->val, true);
     case MMU_MACHPHYS_UPDATE: return update_m2p(frame_owner, addr, u->val);

@@ -180,7 +180,7 @@ static int set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     return 0;
 }
 
-int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr)
+int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr, bool *online)
 {
     struct vcpu_guest_context *c = heap_alloc(sizeof(*c));
     int err;
@@ -188,8 +188,7 @@ int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr)
     if (!c)
         return -ENOMEM;
     err = guest_read(c, guest_addr) ? -EFAULT : set_context(v, c);
-    if (err == 0 && (c->flags & VGCF_online))
-        vcpu_start(v, VCPU_STOP_DOWN);
+    *online = err == 0 && (c->flags & VGCF_online);
     heap_free(c);
     return err;
 }
