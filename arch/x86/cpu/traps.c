@@ -85,6 +85,10 @@ void trap_from_hypervisor(struct x86_regs *regs)
         machine_nmi();
         return;
     }
+    if (regs->vector == X86_EXC_DB) {
+        pv_debugreg_forget_hit(current_vcpu());
+        return;
+    }
     if (regs->vector != X86_EXC_DF && regs->vector != X86_EXC_MC && fix_up(regs))
         return;
     if (regs->vector == X86_EXC_PF && current_vcpu() && pv_ldt_fault(current_vcpu(), read_cr2()))

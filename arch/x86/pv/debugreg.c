@@ -52,3 +52,8 @@ void pv_debugreg_load(const struct vcpu *v)
     hardware_write(6, v->arch.debugreg[6] | DR6_FIXED_ONES);
     hardware_write(7, v->arch.debugreg[7] | DR7_FIXED_ONES);
 }
+
+void pv_debugreg_forget_hit(const struct vcpu *v)
+{
+    hardware_write(6, (v ? v->arch.debugreg[6] : 0) | DR6_FIXED_ONES);
+}

@@ -84,3 +84,17 @@ TEST("areas-of-a-sleeper")
     CHECK_EQ(vcpu_op(VCPUOP_register_vcpu_info, 1, &info), 0);
     CHECK_EQ(user_data[1], 0x5555);
 }
+
+/* A page under watch that the hypervisor reads for its guest: nobody's affair but the guest's. */
+TEST("watched-argument")
+{
+    static struct xen_feature_info info;
+
+    REQUIRE_EQ(set_debugreg(0, HC_ARG(&info)), 0);
+    REQUIRE_EQ(set_debugreg(7, 0x000f0003), 0); /* four bytes, reads and writes */
+    CHECK_EQ(xen_version(XENVER_get_features, &info), 0);
+    CHECK_EQ(xen_version(XENVER_get_features, &info), 0);
+    REQUIRE_EQ(set_debugreg(7, 0), 0);
+    CHECK(info.submap != 0);
+    REQUIRE_EQ(set_debugreg(6, 0), 0);
+}

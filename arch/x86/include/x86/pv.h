@@ -56,6 +56,9 @@ int pv_update_va(struct vcpu *v, uint64_t va, uint64_t entry, uint16_t frame_own
 /* Debug registers: checked write, effective at once for the current vCPU. -EINVAL, -EPERM. */
 int pv_debugreg_write(struct vcpu *v, unsigned index, uint64_t value) __must_check;
 void pv_debugreg_load(const struct vcpu *v);
+/* The hypervisor ran into a breakpoint of the guest's while it worked on its memory: nothing has
+ * happened as far as the guest can tell. `v` may be NULL. */
+void pv_debugreg_forget_hit(const struct vcpu *v);
 
 /* CR4 as this vCPU wants it, for the CPU it is loaded on. */
 void pv_cr4_load(const struct vcpu *v);
