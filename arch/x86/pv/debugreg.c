@@ -53,6 +53,11 @@ void pv_debugreg_load(const struct vcpu *v)
     hardware_write(7, v->arch.debugreg[7] | DR7_FIXED_ONES);
 }
 
+void pv_debugreg_disarm(void)
+{
+    hardware_write(7, DR7_FIXED_ONES);
+}
+
 void pv_debugreg_forget_hit(const struct vcpu *v)
 {
     hardware_write(6, (v ? v->arch.debugreg[6] : 0) | DR6_FIXED_ONES);

@@ -80,6 +80,8 @@ void arch_vcpu_switch(struct vcpu *from, struct vcpu *to)
     if (!to) {
         desc_unload_guest(cpu);
         tlb_load_root(virt_to_frame(hv_l4));
+        if (from && from->arch.debugreg[7])
+            pv_debugreg_disarm();
         return;
     }
     tlb_load_root(pv_active_root(to));

@@ -56,6 +56,8 @@ int pv_update_va(struct vcpu *v, uint64_t va, uint64_t entry, uint16_t frame_own
 /* Debug registers: checked write, effective at once for the current vCPU. -EINVAL, -EPERM. */
 int pv_debugreg_write(struct vcpu *v, unsigned index, uint64_t value) __must_check;
 void pv_debugreg_load(const struct vcpu *v);
+/* No breakpoint of anybody's on this CPU. */
+void pv_debugreg_disarm(void);
 /* The hypervisor ran into a breakpoint of the guest's while it worked on its memory: nothing has
  * happened as far as the guest can tell. `v` may be NULL. */
 void pv_debugreg_forget_hit(const struct vcpu *v);
