@@ -107,9 +107,9 @@ void arch_vcpu_switch(struct vcpu *from, struct vcpu *to);
 /* Makes an NMI pending: the vCPU takes it as soon as it has ended the one before. Any CPU. */
 void arch_vcpu_send_nmi(struct vcpu *v);
 
-/* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address. *online:
- * the context wants the vCPU up; tools start a domain's like that, guests bring theirs up in a step
- * of its own. */
+/* VCPUOP_initialise / DOMCTL_setvcpucontext with a guest-supplied context at a guest address.
+ * *online: the context wants the vCPU up; tools start a domain's like that, guests bring theirs up
+ * in a step of its own. */
 int arch_vcpu_set_context(struct vcpu *v, uint64_t guest_addr, bool *online) __must_check;
 int arch_vcpu_get_context(struct vcpu *v, uint64_t guest_addr) __must_check;
 

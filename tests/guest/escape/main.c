@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways out of the box that were open once: each test takes one and must find it shut, or the machine
- * unharmed where there is nothing to refuse.
+ * Ways out of the box that were open once: each test takes one and must find it shut, or the
+ * machine unharmed where there is nothing to refuse.
  */
 /* RUN: xen="dom0_max_vcpus=2" timeout=30 */
 #include "guest.h"

@@ -89,6 +89,6 @@ static inline bool pv_range_is_allowed(uint64_t va, size_t size_bytes)
 /* An LDT that the window can show: whole pages at addresses of the guest's. */
 static inline bool pv_ldt_is_sane(uint64_t base, uint64_t entry_count)
 {
-    return entry_count == 0 ||
-           (entry_count <= 8192 && !(base & ~PAGE_MASK) && pv_range_is_allowed(base, entry_count * 8));
+    return entry_count == 0 || (entry_count <= 8192 && !(base & ~PAGE_MASK) &&
+                                pv_range_is_allowed(base, entry_count * 8));
 }
