@@ -63,19 +63,41 @@ def run_until(guest, stub, address, timeout_s):
     return count(guest)
 
 
-def measure(name, kernel, args):
-    print("bench: %s" % name, file=sys.stderr, flush=True)
-    options = machine.Options(
+def options_of(kernel, args):
+    return machine.Options(
         kernel=kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, mem=MEM_MIB, cpu=CPU,
         dom0_args="norandmaps nokaslr random.trust_cpu=on", files={"command": SCRIPT, "nonce": "bench\n"},
         extra=FIXED)
+
+
+def stopped(guest):
+    """The debugger's connection to a machine that waits at reset, and the hypervisor's image and entry."""
+    guest.monitor("query-status")
+    stub = gdbstub.Stub(guest.machine.path("gdb"))
+    with open(guest.machine.path("hypervisor"), "rb") as file:
+        image = file.read()
+    return stub, image, struct.unpack_from("<Q" if image[4] == 2 else "<I", image, 24)[0]
+
+
+def phases(args):
+    """Instructions at the first call of each of our functions named, in the order they are called."""
+    with open("build/krypton", "rb") as file:
+        symbols = Elf(file.read()).symbols()
+    with Guest(options_of(args.kernel, args), monitor=True) as guest:
+        stub, _, _ = stopped(guest)
+        last = 0
+        for name in args.at.split(",") + ["dom0"]:
+            address = dom0_entry(args.dom0_kernel) if name == "dom0" else symbols[name]
+            now = run_until(guest, stub, address, args.timeout)
+            print("%-32s %10.1f M  + %8.1f M" % (name, now / 1e6, (now - last) / 1e6), flush=True)
+            last = now
+
+
+def measure(name, kernel, args):
+    print("bench: %s" % name, file=sys.stderr, flush=True)
     found = {}
-    with Guest(options, monitor=True) as guest:
-        guest.monitor("query-status")
-        stub = gdbstub.Stub(guest.machine.path("gdb"))
-        with open(guest.machine.path("hypervisor"), "rb") as file:
-            image = file.read()
-        entry, = struct.unpack_from("<Q" if image[4] == 2 else "<I", image, 24)
+    with Guest(options_of(kernel, args), monitor=True) as guest:
+        stub, image, entry = stopped(guest)
         found["entry"] = run_until(guest, stub, entry, 120)
         found["dom0"] = run_until(guest, stub, dom0_entry(args.dom0_kernel), args.timeout)
         stub.run_on()
@@ -86,9 +108,24 @@ def measure(name, kernel, args):
         start = guest.seen
         guest.marker(r"end \d+", args.timeout)
         found.update(memory(guest.text(start)))
+    found["start"] = found["dom0"] - found["entry"]
+    found["start_plain"] = start_plain(kernel, args)
     found["elf_bytes"] = len(image)
     found["gz_bytes"] = len(gzip.compress(image, 9, mtime=0))
     return found
+
+
+def start_plain(kernel, args):
+    """From the hypervisor's entry to dom0's when nothing has to be unpacked."""
+    plain = os.path.join(args.folder, "vmlinux")
+    with open(args.dom0_kernel, "rb") as source, open(plain, "wb") as target:
+        target.write(bzimage.unpack(source.read()))
+    options = options_of(kernel, args)
+    options.dom0_kernel = plain
+    with Guest(options, monitor=True) as guest:
+        stub, _, entry = stopped(guest)
+        first = run_until(guest, stub, entry, 120)
+        return run_until(guest, stub, dom0_entry(args.dom0_kernel), args.timeout) - first
 
 
 def memory(text):
@@ -101,6 +138,7 @@ def memory(text):
 ROWS = [
     ("firmware, to the hypervisor's first instruction", "entry", 1e6, "M instr."),
     ("hypervisor, to dom0's first instruction", "start", 1e6, "M instr."),
+    ("the same with an unpacked kernel", "start_plain", 1e6, "M instr."),
     ("reset to dom0's first instruction", "dom0", 1e6, "M instr."),
     ("reset to dom0's shell", "shell", 1e6, "M instr."),
     ("hypervisor memory of 4 GiB", "memory_mib", 1, "MiB"),
@@ -136,22 +174,24 @@ def main():
     parser.add_argument("--initrd", default=defaults.initrd)
     parser.add_argument("--folder", default="build/bench")
     parser.add_argument("--only", default="", help="xen or krypton")
+    parser.add_argument("--at", default="", help="our functions, with commas: counts at their first calls")
     parser.add_argument("--timeout", type=float, default=300)
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
     results = {}
     try:
+        if args.at:
+            return phases(args)
         if args.only != "krypton":
             results["Xen 4.17"] = measure("Debian's Xen 4.17", args.xen or debian_xen(args.folder), args)
         if args.only != "xen":
             results["Krypton"] = measure("Krypton", args.kernel, args)
     except (Ended, Timeout, gdbstub.Error, machine.Error, debian.Error, bzimage.Error) as error:
         sys.exit("bench: %s" % error)
-    for found in results.values():
-        found["start"] = found["dom0"] - found["entry"]
     table(results)
     with open(os.path.join(args.folder, "boot.json"), "w") as file:
         json.dump(results, file, indent=1)
+    return None
 
 
 if __name__ == "__main__":

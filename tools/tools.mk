@@ -54,8 +54,8 @@ $(ISO_IMAGE): $(KERNEL) $(DOM0_STAMP) tools/iso.py $(wildcard tools/krtools/*.py
 gdb: $(B)/krypton $(DOM0_STAMP) ## the same under gdb with our symbols
 	@python3 tools/gdb/start.py $(RUN_OPTIONS)
 
-bench: $(B)/krypton.gz $(DOM0_STAMP) ## instructions, memory and size, beside Debian's Xen
-	@python3 bench/boot.py --kernel $(B)/krypton.gz
+bench: $(B)/krypton.gz $(DOM0_STAMP) ## instructions, memory, size beside Debian's Xen (AT=function,... for phases)
+	@python3 bench/boot.py --kernel $(B)/krypton.gz $(if $(AT),--at '$(AT)')
 
 check: ## layering, format, tidiness, static analysis
 	@tools/check.sh
