@@ -352,6 +352,7 @@ static struct vcpu *take_next(struct cpu *cpu, uint64_t now)
     }
     if (was_idle)
         s->idle_ns += now - s->idle_start_ns;
+    policy->chosen(cpu, next);
     queue_del(cpu, next);
     next->sched.running = true;
     next->sched.loaded = true;

@@ -3,8 +3,8 @@
  * Policy "credit2": weighted fair sharing by credit.
  *
  * A vCPU starts a round with the same credit as everybody else and burns it while it runs, the
- * faster the smaller its domain's weight; the queue is in order of what is left. When the first of
- * the queue has none, a new round begins: everybody on that CPU gets a full ration on top, never
+ * faster the smaller its domain's weight; the queue is in order of what is left. When the one that
+ * is to run has none, a new round begins: everybody on that CPU gets a full ration on top, never
  * more than one ration in all, so that sleepers keep an advantage but cannot hoard. Those who slept
  * through rounds are caught up when they wake.
  */
@@ -54,9 +54,13 @@ static void credit2_enqueue(struct cpu *cpu, struct vcpu *v, bool woken)
         if (!v->sched.yielding && v->sched.credit > other->sched.credit)
             break;
     list_add_tail(&v->sched.queue, &other->sched.queue);
-    other = list_first_entry(&cpu->sched.queue, struct vcpu, sched.queue);
-    if (other->sched.credit <= 0)
-        new_rounds(cpu, other);
+}
+
+/* Nobody starts a turn without credit. */
+static void credit2_chosen(struct cpu *cpu, struct vcpu *v)
+{
+    if (v->sched.credit <= 0)
+        new_rounds(cpu, v);
 }
 
 static void credit2_charge(struct cpu *cpu, struct vcpu *v, uint64_t ran_ns)
@@ -88,6 +92,7 @@ const struct sched_policy sched_credit2 = {
     .abi_id = XEN_SCHEDULER_CREDIT2,
     .vcpu_init = credit2_vcpu_init,
     .enqueue = credit2_enqueue,
+    .chosen = credit2_chosen,
     .charge = credit2_charge,
     .review_ns = credit2_review_ns,
 };

@@ -79,6 +79,8 @@ struct sched_policy {
     void (*vcpu_init)(struct vcpu *v);
     /* Puts it in its place on the CPU's queue. `woken`: it was not runnable before. */
     void (*enqueue)(struct cpu *cpu, struct vcpu *v, bool woken);
+    /* It is next to run, still on the queue. */
+    void (*chosen)(struct cpu *cpu, struct vcpu *v);
     /* It has run for so long. */
     void (*charge)(struct cpu *cpu, struct vcpu *v, uint64_t ran_ns);
     /* When the running vCPU should be looked at again because of the ones that wait: now or

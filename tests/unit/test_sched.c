@@ -576,6 +576,33 @@ static void one_that_ran_alone_owes_little(void **state)
     assert_true(machine_now_ns - started <= 40 * MS);
 }
 
+/* `busy` has the CPU nearly always; then the other, which mostly slept, wants it too. */
+static void nobody_waits_long_for_one_that_slept_much(void **state)
+{
+    struct vcpu *busy, *other;
+    uint64_t left_ns, longest_ns = 0;
+
+    start_machine(1);
+    busy = add_vcpu(0, 0, 0);
+    other = add_vcpu(1, 0, 0);
+    vcpu_start(busy, VCPU_STOP_DOWN);
+    vcpu_start(other, VCPU_STOP_DOWN);
+    for (unsigned i = 0; i < 300; i++) {
+        play_until(machine_now_ns + MS / 10, MS / 10);
+        vcpu_stop(other, VCPU_STOP_BLOCKED);
+        play_until(machine_now_ns + 15 * MS, MS / 2);
+        vcpu_kick(other);
+    }
+    left_ns = machine_now_ns;
+    for (unsigned i = 0; i < 10000; i++) {
+        play_until(machine_now_ns + MS / 10, MS / 10);
+        if (machine_cpu->current == busy)
+            left_ns = machine_now_ns;
+        longest_ns = MAX(longest_ns, machine_now_ns - left_ns);
+    }
+    assert_true(longest_ns <= 40 * MS);
+}
+
 static void a_cap_holds_on_an_idle_machine(void **state)
 {
     struct vcpu *v, *other;
@@ -750,6 +777,7 @@ int main(void)
         cmocka_unit_test_teardown(equal_weights_share_equally, stop_machine),
         cmocka_unit_test_teardown(weights_divide_the_cpu, stop_machine),
         cmocka_unit_test_teardown(one_that_ran_alone_owes_little, stop_machine),
+        cmocka_unit_test_teardown(nobody_waits_long_for_one_that_slept_much, stop_machine),
         cmocka_unit_test_teardown(a_cap_holds_on_an_idle_machine, stop_machine),
         cmocka_unit_test_teardown(one_that_slept_comes_soon_but_not_forever, stop_machine),
         cmocka_unit_test_teardown(alone_there_is_no_slice_timer, stop_machine),
