@@ -202,18 +202,19 @@ TEST("xstate")
     CHECK_EQ(xstate_set(), 0);
     s->size = 16;
     CHECK_EQ(xstate_set(), -EINVAL);
+    state[0] = 3;
+    state[1] = 7;
     s->size = ~0UL;
-    CHECK_EQ(xstate_set(), -EINVAL);
+    CHECK(xstate_set() < 0);
     s->size = size;
     state[0] = 4; /* AVX without SSE */
-    state[1] = 7;
     CHECK_EQ(xstate_set(), -EINVAL);
     state[0] = 3;
     state[XSTATE_BV] = ~0UL;
     CHECK_EQ(xstate_set(), -EINVAL);
     state[XSTATE_BV] = 3;
     state[XSTATE_RESERVED] = 1;
-    CHECK_EQ(xstate_set(), -EINVAL);
+    CHECK(xstate_set() < 0);
     state[XSTATE_RESERVED] = 0;
     state[5] = ~0UL; /* MXCSR is in there */
     CHECK(xstate_set() < 0);
