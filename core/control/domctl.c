@@ -251,21 +251,33 @@ static bool needs_domain(const struct xen_domctl *op)
     }
 }
 
+/* With a reference; NULL: none. Tools list domains by asking for descriptions in turn, so that one
+ * operation takes the next domain where there is none. */
+static struct domain *domain_named(const struct xen_domctl *op)
+{
+    struct domain *d;
+
+    if (op->cmd == XEN_DOMCTL_createdomain)
+        return NULL;
+    d = domain_get_by_guest_id(op->domain);
+    if (!d && op->cmd == XEN_DOMCTL_getdomaininfo && op->domain < DOMAIN_ID_FIRST_RESERVED)
+        d = domain_get_next(op->domain);
+    return d;
+}
+
 hypercall_result do_domctl(struct hypercall_args *args)
 {
-    struct domain *d = NULL;
     struct xen_domctl op;
+    struct domain *d;
     long rc;
 
     if (guest_read(&op, args->arg[0]))
         return -EFAULT;
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
-    if (needs_domain(&op)) {
-        d = domain_get_by_guest_id(op.domain);
-        if (!d)
-            return -ESRCH;
-    }
+    d = domain_named(&op);
+    if (!d && needs_domain(&op))
+        return -ESRCH;
     if (control_enter()) {
         rc = dispatch(d, &op);
         control_leave();
