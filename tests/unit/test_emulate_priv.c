@@ -16,7 +16,7 @@ struct vcpu {
     uint32_t msr, port_value, port_count, cpuid_leaf, cpuid_subleaf;
     uint16_t port;
     unsigned port_bytes, flushes;
-    bool bitmap_allows, cpuid_forced;
+    bool bitmap_allows, cpuid_forced, root_is_large;
 };
 
 static struct vcpu vcpu;
@@ -102,6 +102,8 @@ int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
 
 int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
 {
+    if (cr == 3 && v->root_is_large)
+        return -ERESTART;
     v->cr[cr] = value;
     return 0;
 }
@@ -304,6 +306,13 @@ static void test_control_registers(void **unused)
     regs.rbx = 0x50660;
     assert_int_equal(RUN(0x0f, 0x22, 0xe3), EMUL_DONE);
     assert_int_equal(vcpu.cr[4], 0x50660);
+    regs.rax = 0x5000;
+    vcpu.root_is_large = true;
+    assert_int_equal(RUN(0x0f, 0x22, 0xd8), EMUL_RETRY); /* mov cr3, rax: again */
+    assert_int_equal(regs.rip, CODE);
+    vcpu.root_is_large = false;
+    assert_int_equal(RUN(0x0f, 0x22, 0xd8), EMUL_DONE);
+    assert_int_equal(vcpu.cr[3], 0x5000);
     vcpu.cr[0] = 0x8005003b;
     assert_int_equal(RUN(0x0f, 0x06), EMUL_DONE); /* clts */
     assert_int_equal(vcpu.cr[0], 0x80050033);

@@ -3,6 +3,7 @@
  * Emulation of privileged instructions behind x86/emulate_priv.h: fetch, decode, check the guest's
  * right to it, act through the pv_emul_* functions, advance.
  */
+#include <kr/errno.h>
 #include <kr/string.h>
 #include <x86/emulate_priv.h>
 
@@ -23,6 +24,8 @@ struct emulation {
 
 static enum emul_code from_hook(struct emulation *e, int vector)
 {
+    if (vector == -ERESTART)
+        return EMUL_RETRY;
     return vector ? emul_inject(e->out, vector, 0) : EMUL_DONE;
 }
 

@@ -12,6 +12,7 @@
 #include <x86/pv.h>
 #include <x86/tlb.h>
 #include <x86/traps.h>
+#include <x86/walk.h>
 
 #include <xen/xen.h>
 
@@ -124,16 +125,13 @@ int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
     }
 }
 
-/* An instruction cannot be issued again with its progress, so a new root is checked in one go here.
- */
+/* The check of a large tree stops when other work waits. How far it came is kept with the vCPU, so
+ * the instruction may simply be executed again. */
 static int load_root(struct vcpu *v, mfn_t root)
 {
-    int err;
+    int err = walk_is_left(v) ? -ERESTART : pv_set_kernel_root(v, root);
 
-    do
-        err = pv_set_kernel_root(v, root);
-    while (err == -ERESTART);
-    return err;
+    return err == 0 || err == -ERESTART ? err : X86_EXC_GP;
 }
 
 int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
@@ -149,7 +147,7 @@ int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
         write_cr0(v->arch.ts ? hardware_cr0 | CR0_TS : hardware_cr0);
         return 0;
     case 2: v->info->arch.cr2 = value; return 0;
-    case 3: return load_root(v, value >> PAGE_SHIFT) == 0 ? 0 : X86_EXC_GP;
+    case 3: return load_root(v, value >> PAGE_SHIFT);
     case 4:
         v->arch.cr4 = (value & CR4_GUEST_MAY & (cpu_features.cr4 | CR4_TSD)) | CR4_PAE;
         pv_cr4_load(v);

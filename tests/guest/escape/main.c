@@ -6,6 +6,7 @@
 /* RUN: xen="dom0_max_vcpus=2" timeout=30 */
 #include "guest.h"
 #include "user.h"
+#include "cpu.h"
 #include <xen/grant_table.h>
 #include <xen/memory.h>
 #include <xen/vcpu.h>
@@ -97,4 +98,31 @@ TEST("watched-argument")
     REQUIRE_EQ(set_debugreg(7, 0), 0);
     CHECK(info.submap != 0);
     REQUIRE_EQ(set_debugreg(6, 0), 0);
+}
+
+/*
+ * A root by MOV to CR3 while the CPU is wanted elsewhere: an instruction cannot carry its progress,
+ * the check must come to an end all the same.
+ */
+TEST("big-root-by-cr3")
+{
+    struct vcpu_set_periodic_timer periodic = {.period_ns = 1000000};
+    uint64_t *l4 = page_alloc(), *l3 = page_alloc();
+    uint64_t own = cr3_read();
+
+    memcpy(l4, (void *)start_info->pt_base, PAGE_SIZE);
+    for (unsigned i = 1; i < 256; i++)
+        if (l4[i] == 0)
+            l4[i] = pte_make(va_to_mfn(l3), PTE_TABLE);
+    REQUIRE_EQ(page_set_writable(l3, false), 0);
+    REQUIRE_EQ(page_set_writable(l4, false), 0);
+    REQUIRE_EQ(vcpu_op(VCPUOP_set_periodic_timer, 0, &periodic), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        cr3_write(va_to_machine(l4));
+        cr3_write(own);
+    }
+    CHECK_EQ(vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL), 0);
+    CHECK_EQ(cr3_read(), own);
+    CHECK_EQ(page_set_writable(l4, true), 0);
+    CHECK_EQ(page_set_writable(l3, true), 0);
 }
