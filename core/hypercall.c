@@ -25,6 +25,17 @@ bool hypercall_should_yield(void)
 #include "hypercalls.def"
 #undef HYPERCALL
 
+bool hypercall_may_restart(uint64_t nr)
+{
+    switch (nr) {
+#define HYPERCALL(nr, name, argc, callers, long_running, purpose) \
+    case nr: return long_running;
+#include "hypercalls.def"
+#undef HYPERCALL
+    default: return false;
+    }
+}
+
 hypercall_result hypercall(uint64_t nr, struct hypercall_args *args)
 {
     if (nr >= HYPERCALL_COUNT)

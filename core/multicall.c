@@ -27,7 +27,7 @@ static long run_entry(uint64_t entry_addr)
         return -EFAULT;
     memcpy(&args, entry.args, sizeof(args));
     rc = hypercall(entry.op, &args);
-    if (rc == -ERESTART) {
+    if (rc == -ERESTART && hypercall_may_restart(entry.op)) {
         memcpy(entry.args, &args, sizeof(args));
         if (guest_write(ENTRY_ADDR(entry_addr, args), &entry.args))
             return -EFAULT;

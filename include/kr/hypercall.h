@@ -40,6 +40,9 @@ enum hypercall_length { NO, YES }; /* may it take long, and so return -ERESTART?
 bool hypercall_caller_is(enum hypercall_caller callers);
 /* Dispatches one call of the current vCPU. */
 hypercall_result hypercall(uint64_t nr, struct hypercall_args *args);
+/* Does -ERESTART from this call mean that? What a call that does not take long returns may be any
+ * number of the guest's, this one too. */
+bool hypercall_may_restart(uint64_t nr);
 /* True when a long operation should stop here: other work is pending on this CPU. Takes interrupts
  * for a moment when no lock is held. Costs little; ask after each bounded step. */
 bool hypercall_should_yield(void);

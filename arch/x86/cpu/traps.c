@@ -120,6 +120,7 @@ void syscall_from_guest(struct x86_regs *regs)
 {
     struct vcpu *v = current_vcpu();
     struct hypercall_args args;
+    uint64_t nr = regs->rax;
     long result;
 
     if (!v->arch.in_kernel) {
@@ -128,8 +129,8 @@ void syscall_from_guest(struct x86_regs *regs)
     }
     args =
         (struct hypercall_args){{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
-    result = hypercall(regs->rax, &args);
-    if (likely(result != -ERESTART)) {
+    result = hypercall(nr, &args);
+    if (likely(result != -ERESTART || !hypercall_may_restart(nr))) {
         regs->rax = result;
         return;
     }

@@ -35,12 +35,12 @@ uint64_t arch_vm_assist_mask(const struct domain *d)
 }
 
 /* PV guests keep their own page numbers; the library that dumps them reads this from shared_info.
- */
+ * Theirs to write: a number of pages that cannot be is none. */
 uint64_t arch_domain_max_gfn(struct domain *d)
 {
-    uint64_t max_pfn = d->shared_info->arch.max_pfn;
+    uint64_t max_pfn = __atomic_load_n(&d->shared_info->arch.max_pfn, __ATOMIC_RELAXED);
 
-    return max_pfn ? max_pfn - 1 : 0;
+    return max_pfn && max_pfn <= PAGE_NONE ? max_pfn - 1 : 0;
 }
 
 /* One vCPU's tables at a time, each given up whole before the next. */

@@ -126,3 +126,39 @@ TEST("big-root-by-cr3")
     CHECK_EQ(page_set_writable(l4, true), 0);
     CHECK_EQ(page_set_writable(l3, true), 0);
 }
+
+/* What a restarted call means inside is an ordinary number to a guest. */
+#define RESTART (-ERESTART)
+
+TEST("iret-with-restart-value")
+{
+    static const uint8_t code[] = {0x0f, 0x0b}; /* ud2 */
+    struct trap_frame frame;
+
+    user_frame(&frame, code, sizeof(code), 2);
+    frame.rax = RESTART;
+    frame.rdi = 0x1111;
+    frame.r8 = 0x2222;
+    CHECK_EQ(user_run(&frame), TRAP_UD);
+    CHECK_EQ(trap_last.frame.rip, USER_CODE);
+    CHECK_EQ(trap_last.frame.rax, RESTART);
+    CHECK_EQ(trap_last.frame.rdi, 0x1111);
+    CHECK_EQ(trap_last.frame.r8, 0x2222);
+}
+
+TEST("restart-value-in-debug-register")
+{
+    REQUIRE_EQ(set_debugreg(1, RESTART), 0);
+    CHECK_EQ(get_debugreg(1), RESTART);
+    CHECK_EQ(set_debugreg(1, 0), 0);
+}
+
+TEST("restart-value-in-max-pfn")
+{
+    uint64_t saved = shared_info->arch.max_pfn;
+    domid_t self = DOMID_SELF;
+
+    shared_info->arch.max_pfn = RESTART + 1;
+    CHECK(memory_op(XENMEM_maximum_gpfn, &self) <= 0); /* it comes back */
+    shared_info->arch.max_pfn = saved;
+}
