@@ -257,6 +257,9 @@ hypercall_result do_iret(struct hypercall_args *args)
     struct x86_regs *regs = &v->arch.regs;
     struct iret_context ctx;
 
+    /* What follows in the list would run on the user root. */
+    if (this_cpu()->in_multicall)
+        return -EINVAL;
     if (guest_read(&ctx, regs->rsp) != 0) {
         domain_crash(v->domain, "vCPU %u: iret frame at %#lx is not readable", v->id, regs->rsp);
         return 0;
