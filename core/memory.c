@@ -121,6 +121,8 @@ int memory_release(struct domain *d, mfn_t mfn)
     /* Our reference keeps the frame from being handed out again while we still write about it. */
     arch_frame_set_gfn(mfn, MEMORY_GFN_INVALID);
     rc = page_release(&d->memory, p);
+    if (rc == 0)
+        arch_frame_given_up(mfn);
     page_put(p);
     return rc;
 }

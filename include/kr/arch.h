@@ -126,6 +126,9 @@ void arch_frame_expose(struct domain *d, mfn_t mfn);
 /* The opposite; the frame must not be reused before its last guest mapping is gone: the last
  * reference frees it. */
 void arch_frame_conceal(struct domain *d, mfn_t mfn);
+/* The frame's owner has just given it up (page_release()), and a reference is held. Ends what only
+ * the owner could have ended (PV: the pin of a page table). */
+void arch_frame_given_up(mfn_t mfn);
 /* A guest's new page enters or leaves its address space (PV: machine-to-physical entry). */
 void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn);
 uint64_t arch_frame_get_gfn(mfn_t mfn);

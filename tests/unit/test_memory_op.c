@@ -55,6 +55,10 @@ int arch_guest_write(uint64_t addr, const void *src, size_t size)
     return 0;
 }
 
+void arch_frame_given_up(mfn_t mfn)
+{
+}
+
 void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn)
 {
     m2p[mfn] = gfn;

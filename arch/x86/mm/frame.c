@@ -34,6 +34,11 @@ void arch_frame_conceal(struct domain *d, mfn_t mfn)
     page_conceal(&d->memory, mfn);
 }
 
+void arch_frame_given_up(mfn_t mfn)
+{
+    page_type_drop_pin(page_of(mfn));
+}
+
 void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn)
 {
     m2p_set(mfn, gfn);

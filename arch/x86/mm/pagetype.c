@@ -131,6 +131,14 @@ static bool set_pinned(struct page *p, bool pinned)
     return true;
 }
 
+void page_type_drop_pin(struct page *p)
+{
+    if (!set_pinned(p, false))
+        return;
+    page_type_put(p);
+    page_put(p);
+}
+
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)
 {
     struct page *p = page_get_frame(mfn, d->id);
@@ -139,8 +147,11 @@ int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)
     if (!p)
         return -EINVAL;
     err = page_type_get(p, type, d);
-    if (err == 0 && set_pinned(p, true))
+    if (err == 0 && set_pinned(p, true)) {
+        if (page_state(p) == PAGE_DYING) /* given up meanwhile, on another CPU */
+            page_type_drop_pin(p);
         return 0;
+    }
     if (err == 0) {
         page_type_put(p);
         err = -EINVAL;

@@ -11,6 +11,7 @@
 #include "cpu.h"
 #include <xen/grant_table.h>
 #include <xen/memory.h>
+#include <xen/sysctl.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
@@ -163,6 +164,35 @@ TEST("restart-value-in-max-pfn")
     shared_info->arch.max_pfn = RESTART + 1;
     CHECK(memory_op(XENMEM_maximum_gpfn, &self) <= 0); /* it comes back */
     shared_info->arch.max_pfn = saved;
+}
+
+static uint64_t free_pages(void)
+{
+    static struct xen_sysctl op;
+
+    memset(&op, 0, sizeof(op));
+    op.cmd = XEN_SYSCTL_physinfo;
+    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    REQUIRE_EQ(sysctl(&op), 0);
+    return op.u.physinfo.free_pages;
+}
+
+/* What is given back while pinned can never be unpinned: the memory must not be lost for it. */
+TEST("give-back-pinned")
+{
+    static xen_pfn_t frames[512];
+    struct xen_memory_reservation r = {.nr_extents = ARRAY_SIZE(frames), .domid = DOMID_SELF};
+    uint64_t before = free_pages();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(frames); i++)
+        frames[i] = start_info->nr_pages + 0x4000 + i;
+    set_xen_guest_handle(r.extent_start, frames);
+    REQUIRE_EQ(memory_op(XENMEM_populate_physmap, &r), ARRAY_SIZE(frames));
+    for (unsigned i = 0; i < ARRAY_SIZE(frames); i++)
+        REQUIRE_EQ(mmuext(MMUEXT_PIN_L1_TABLE, frames[i]), 0);
+    REQUIRE_EQ(memory_op(XENMEM_decrease_reservation, &r), ARRAY_SIZE(frames));
+    CHECK(before - free_pages() < 64);
+    CHECK(mmuext(MMUEXT_UNPIN_TABLE, frames[0]) < 0);
 }
 
 /* In user mode the rest of the list could take away the page table that is in use. */
