@@ -86,6 +86,8 @@ long domctl_op_setvcpucontext(struct domain *d, struct xen_domctl *op)
         return -ESRCH;
     if (addr == 0)
         return -EOPNOTSUPP; /* a reset */
+    if (d->is_dying)
+        return -EINVAL; /* it has given up its page tables */
     if (atomic_exchange(&v->context_busy, true))
         return -EBUSY;
     vcpu_pause(v);

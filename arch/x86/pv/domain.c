@@ -62,8 +62,8 @@ static int roots_drop(struct domain *d)
     return 0;
 }
 
-/* Walks the domain's frames and undoes pins, a bounded number at a time. The list only loses frames
- * through this domain's own destruction, which waits for us. */
+/* Walks the domain's frames and undoes pins, a bounded number at a time. The control domain may take
+ * frames off the list between two steps: then it starts over. */
 static int tables_unpin(struct domain *d)
 {
     unsigned left = FRAMES_PER_STEP;
@@ -73,9 +73,12 @@ static int tables_unpin(struct domain *d)
 
         if (left-- == 0 || walk_is_left(current_vcpu()))
             return -ERESTART;
+        if (page_state(p) != PAGE_GUEST || p->owner != d->id) {
+            d->arch.unpin_next = domain_memory_first(&d->memory);
+            continue;
+        }
         d->arch.unpin_next = p->next;
-        if (p->type & PAGE_TYPE_PINNED)
-            ASSERT(page_type_unpin(d, page_mfn(p)) == 0);
+        page_type_drop_pin(p);
     }
     return 0;
 }

@@ -54,7 +54,8 @@ void page_type_put(struct page *p);
  * of page_type_get(). */
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type) __must_check;
 int page_type_unpin(struct domain *d, mfn_t mfn) __must_check;
-/* The same for a frame whose owner has given it up, if it is pinned. The caller holds a reference. */
+/* The same without asking whose it is, if it is pinned. The caller holds a reference, or knows that
+ * the owner's is there. */
 void page_type_drop_pin(struct page *p);
 
 /* How a new entry gets into a table. */
