@@ -93,7 +93,8 @@ static bool emulate_write(struct vcpu *v, uint64_t addr)
 
 void pv_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code)
 {
-    if (!pv_address_is_allowed(addr)) {
+    /* The CPU's own reads of descriptors are no user accesses. */
+    if (!pv_address_is_allowed(addr) && !(error_code & (X86_PF_PRESENT | X86_PF_USER))) {
         uint64_t ldt_offset = addr - desc_ldt_window(this_cpu());
 
         if (pv_ldt_fault(v, addr))

@@ -166,6 +166,28 @@ TEST("restart-value-in-max-pfn")
     shared_info->arch.max_pfn = saved;
 }
 
+/* The hypervisor's window on the LDT is filled by faults of selector loads, not of the guest's own
+ * accesses. */
+TEST("ldt-window-by-hand")
+{
+    const uint64_t data3 = 0x00cff3000000ffffUL, window = 0xffff82a000010000UL;
+    uint64_t *ldt = page_alloc();
+    struct mmuext_op op = {
+        .cmd = MMUEXT_SET_LDT, .arg1.linear_addr = HC_ARG(ldt), .arg2.nr_ents = 512};
+
+    ldt[3] = data3;
+    REQUIRE_EQ(page_set_writable(ldt, false), 0);
+    REQUIRE_EQ(mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+    CHECK_EQ(FAULT_OF((void)*(volatile uint64_t *)window), TRAP_PF);
+    CHECK_EQ(FAULT_OF(__asm__ volatile("movw %w0, %%es" ::"r"(3 << 3 | 7))), NO_FAULT);
+    CHECK_EQ(FAULT_OF((void)*(volatile uint64_t *)window), TRAP_PF);
+    CHECK_EQ(FAULT_OF(*(volatile uint64_t *)window = 0), TRAP_PF);
+    __asm__ volatile("movw %w0, %%es" ::"r"(0));
+    op.arg2.nr_ents = 0;
+    CHECK_EQ(mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+    CHECK_EQ(page_set_writable(ldt, true), 0);
+}
+
 static uint64_t free_pages(void)
 {
     static struct xen_sysctl op;
