@@ -75,6 +75,15 @@ static bool fix_up(struct x86_regs *regs)
 /* Set while panic prints, so that a fault there does not start over. */
 static bool is_faulting;
 
+/* We touched the LDT of the vCPU that is loaded, or being loaded, by one of its selectors. */
+static bool is_ldt_fault(const struct x86_regs *regs)
+{
+    struct vcpu *v = this_cpu()->arch.loaded;
+
+    return regs->vector == X86_EXC_PF && !(regs->error_code & X86_PF_PRESENT) && v &&
+           pv_ldt_fault(v, read_cr2());
+}
+
 void trap_from_hypervisor(struct x86_regs *regs)
 {
     if (regs->vector >= VECTOR_FIRST_IRQ) {
@@ -89,9 +98,10 @@ void trap_from_hypervisor(struct x86_regs *regs)
         pv_debugreg_forget_hit(current_vcpu());
         return;
     }
-    if (regs->vector != X86_EXC_DF && regs->vector != X86_EXC_MC && fix_up(regs))
+    /* Before the fix-ups: a selector of the LDT is loaded after its page has been shown. */
+    if (is_ldt_fault(regs))
         return;
-    if (regs->vector == X86_EXC_PF && current_vcpu() && pv_ldt_fault(current_vcpu(), read_cr2()))
+    if (regs->vector != X86_EXC_DF && regs->vector != X86_EXC_MC && fix_up(regs))
         return;
     if (is_faulting)
         arch_machine_halt();
@@ -111,6 +121,8 @@ void trap_iret_fault(struct x86_regs *frame)
     memcpy(regs, &copy, offsetof(struct x86_regs, error_code));
     regs->vector = copy.vector;
     regs->error_code = copy.error_code;
+    if (is_ldt_fault(regs))
+        return; /* and once more */
     log_guest(LOG_DEBUG, v->domain, "vCPU %u: return to %#x:%#lx refused (exception %u)", v->id,
               regs->cs, regs->rip, copy.vector);
     pv_deliver_failsafe(v);

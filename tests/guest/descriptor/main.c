@@ -4,6 +4,7 @@
  * guest may load is checked by loading it.
  */
 #include "guest.h"
+#include "user.h"
 
 #define DATA3       0x00cff3000000ffffUL /* flat data, DPL 3 */
 #define CODE3       0x00affb000000ffffUL /* 64-bit code, DPL 3 */
@@ -217,4 +218,26 @@ TEST("set-ldt-refused")
     CHECK(ldt_set((uint8_t *)gdt + 8, 16) < 0);
     CHECK(ldt_set(gdt, 8193) < 0);
     CHECK(ldt_set((void *)HYPERVISOR_VIRT_START, 16) < 0);
+}
+
+/* The descriptor is first needed by the return to user mode itself. */
+TEST("iret-to-ldt-code")
+{
+    static const uint8_t code[] = {0x0f, 0x0b}; /* ud2 */
+    uint64_t *ldt = page_alloc();
+    struct trap_frame frame;
+
+    user_init();
+    ldt[5] = CODE3;
+    REQUIRE_EQ(page_set_writable(ldt, false), 0);
+    REQUIRE_EQ(ldt_set(ldt, 512), 0);
+    user_frame(&frame, code, sizeof(code), 2);
+    frame.cs = 5 << 3 | 7;
+    CHECK_EQ(user_run(&frame), TRAP_UD);
+    CHECK_EQ(trap_last.frame.cs & 0xffff, 5 << 3 | 7);
+    frame.cs = 6 << 3 | 7; /* nothing there */
+    CHECK(user_run(&frame) != TRAP_UD);
+    CHECK_EQ(ldt_set(NULL, 0), 0);
+    CHECK_EQ(page_set_writable(ldt, true), 0);
+    page_free(ldt);
 }

@@ -112,6 +112,32 @@ TEST("state-over-yield")
     CHECK_EQ(other_wrong, 0);
 }
 
+/* A selector of the LDT, whose page the other one's turn has taken from the hypervisor's window. */
+TEST("ldt-selector-over-yield")
+{
+    uint64_t *ldt = page_alloc();
+    struct mmuext_op op = {
+        .cmd = MMUEXT_SET_LDT, .arg1.linear_addr = HC_ARG(ldt), .arg2.nr_ents = 512};
+    uint16_t selector;
+
+    ldt[3] = 0x00cff3000000ffff; /* flat data, DPL 3 */
+    REQUIRE_EQ(page_set_writable(ldt, false), 0);
+    REQUIRE_EQ(mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+    __asm__ volatile("movw %w0, %%es" ::"r"(3 << 3 | 7));
+    other_rounds = 0;
+    other_step = STEP_STATE;
+    for (unsigned i = 0; i < 100000 && other_rounds < 3; i++)
+        sched_op(SCHEDOP_yield, NULL);
+    other_step = STEP_IDLE;
+    __asm__ volatile("movw %%es, %w0" : "=r"(selector));
+    CHECK_EQ(selector, 3 << 3 | 7);
+    __asm__ volatile("movw %w0, %%es" ::"r"(0));
+    op.arg2.nr_ents = 0;
+    CHECK_EQ(mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+    CHECK_EQ(page_set_writable(ldt, true), 0);
+    page_free(ldt);
+}
+
 /* The whole vector registers, where there are such. */
 TEST("vector-state")
 {
