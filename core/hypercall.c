@@ -29,7 +29,8 @@ bool hypercall_may_restart(uint64_t nr)
 {
     switch (nr) {
 #define HYPERCALL(nr, name, argc, callers, long_running, purpose) \
-    case nr: return long_running;
+    case nr:                                                      \
+        return long_running;
 #include "hypercalls.def"
 #undef HYPERCALL
     default: return false;

@@ -62,8 +62,8 @@ static int roots_drop(struct domain *d)
     return 0;
 }
 
-/* Walks the domain's frames and undoes pins, a bounded number at a time. The control domain may take
- * frames off the list between two steps: then it starts over. */
+/* Walks the domain's frames and undoes pins, a bounded number at a time. The control domain may
+ * take frames off the list between two steps: then it starts over. */
 static int tables_unpin(struct domain *d)
 {
     unsigned left = FRAMES_PER_STEP;

@@ -51,8 +51,8 @@ int pv_emul_port_out(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t val
 
 int pv_emul_read_msr(struct vcpu *v, uint32_t msr, uint64_t *value) __must_check;
 int pv_emul_write_msr(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
-/* cr is 0, 2, 3, 4 or 8; CLTS and SMSW arrive as accesses to CR0. -ERESTART: not done yet, the guest
- * executes the instruction again. */
+/* cr is 0, 2, 3, 4 or 8; CLTS and SMSW arrive as accesses to CR0. -ERESTART: not done yet, the
+ * guest executes the instruction again. */
 int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value) __must_check;
 int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value) __must_check;
 int pv_emul_read_dr(struct vcpu *v, unsigned dr, uint64_t *value) __must_check;
