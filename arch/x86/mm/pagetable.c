@@ -72,7 +72,7 @@ static void l1_entry_put(uint64_t entry)
     if (!frame_is_ram(mfn))
         return;
     p = page_of(mfn);
-    p->flush_epoch = tlb_epoch();
+    tlb_note_removal(p);
     if (entry & PTE_RW)
         page_type_put(p);
     page_put(p);

@@ -89,7 +89,7 @@ void table_release(struct page *p, enum page_type type, unsigned index)
     while (!contents_release(p, type, &index))
         if (walk_keep_release(p, type, index))
             return;
-    p->flush_epoch = tlb_epoch();
+    tlb_note_removal(p);
     __atomic_store_n((uint32_t *)&p->type, type_word(type), __ATOMIC_RELEASE);
 }
 
@@ -106,7 +106,7 @@ void page_type_put(struct page *p)
                 return;
             continue;
         }
-        p->flush_epoch = tlb_epoch();
+        tlb_note_removal(p);
         if (!page_type_is_table(type)) {
             if (word_swap(p, &word, type_word(type)))
                 return;

@@ -15,6 +15,16 @@ uint32_t tlb_epoch(void)
     return now ? now : 1;
 }
 
+void tlb_note_removal(struct page *p)
+{
+    uint32_t now = tlb_epoch(), noted = __atomic_load_n(&p->flush_epoch, __ATOMIC_RELAXED);
+
+    while ((noted == 0 || (int32_t)(now - noted) > 0) &&
+           !__atomic_compare_exchange_n(&p->flush_epoch, &noted, now, false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
 /* The flush that follows covers everything up to the stamp. */
 static void stamp_flush(void)
 {

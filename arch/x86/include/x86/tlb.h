@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TLB maintenance with a clock. Every full flush of a CPU advances the clock and stamps the CPU;
- * who removes a translation without flushing notes tlb_epoch(), and before the frame gets another
- * use arch_tlb_sync() flushes only the CPUs that have not flushed since. Guests get no global
- * translations, so loading CR3 is a full flush of theirs.
+ * who removes a translation without flushing notes that (tlb_note_removal()), and before the frame
+ * gets another use arch_tlb_sync() flushes only the CPUs that have not flushed since. Guests get no
+ * global translations, so loading CR3 is a full flush of theirs.
  */
 #pragma once
 
@@ -11,6 +11,9 @@
 
 /* The value to note for a translation removed now. Never 0. */
 uint32_t tlb_epoch(void);
+/* A translation to this frame, or through it as a table, has just been removed. Never goes back, so
+ * that of several CPUs that do this at once the last removal counts. */
+void tlb_note_removal(struct page *p);
 /* Loads a root on this CPU (flushes all but our global entries). */
 void tlb_load_root(mfn_t root);
 /* This CPU, our own global entries too. */
