@@ -33,6 +33,13 @@ static void forget_old_use(struct page *p, enum page_type old, enum page_type ne
         arch_tlb_sync(p->flush_epoch);
 }
 
+/* Nothing to check and nothing to forget: no moment between the old use and the new one in which
+ * another CPU would find the frame busy. */
+static bool is_free_for(enum page_type old, enum page_type new)
+{
+    return !type_has_contents(new) && (old == new || old == PAGE_TYPE_NONE);
+}
+
 /* Checks contents from entry `index` on; the word says LOCKED and not VALID, so nobody else counts.
  */
 static int type_validate(struct page *p, enum page_type type, struct domain *d, unsigned index)
@@ -68,6 +75,11 @@ int page_type_get(struct page *p, enum page_type type, struct domain *d)
         if ((word & PAGE_TYPE_COUNT_MASK) == 0) {
             if (word & PAGE_TYPE_LOCKED)
                 return -EBUSY;
+            if (is_free_for(page_type_of(word), type)) {
+                if (word_swap(p, &word, page_type_held(type)))
+                    return 0;
+                continue;
+            }
             if (word_swap(p, &word, type_word(type) | PAGE_TYPE_LOCKED | 1))
                 return type_take_new(p, page_type_of(word), type, d);
             continue;
