@@ -14,6 +14,7 @@
 #include <xen/grant_table.h>
 
 #define PTE_AVAIL_SHIFT 9
+#define CLEAR_TRIES     4
 
 /* The L1 entry that a request names: its table with a general and a type reference. */
 static struct page *entry_find(struct vcpu *v, uint64_t host_addr, bool contains_pte,
@@ -86,6 +87,14 @@ static bool replacement_read(struct vcpu *v, uint64_t new_addr, uint64_t *entry)
     return true;
 }
 
+/* A handle's own entry, or one that could be: another handle's on the same frame may be there, but
+ * it must not be writable when this one is not, because the granting domain is told what has ended.
+ */
+static bool entry_is_of(uint64_t entry, const struct arch_grant_map *map)
+{
+    return (entry & PTE_P) && pte_frame(entry) == map->mfn && !(entry & PTE_RW) == map->readonly;
+}
+
 int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t new_addr)
 {
     uint64_t found, entry = 0, *now;
@@ -101,11 +110,12 @@ int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t 
     if (!table)
         return GNTST_bad_virt_addr;
     now = (uint64_t *)frame_to_virt(page_mfn(table)) + slot;
-    how.expected = __atomic_load_n(now, __ATOMIC_RELAXED);
-    if (!(how.expected & PTE_P) || pte_frame(how.expected) != map->mfn)
-        err = -EINVAL;
-    else
-        err = pagetable_write(table, slot, entry, &how);
+    err = -EAGAIN;
+    /* The CPU may set Accessed and Dirty meanwhile, once each. */
+    for (unsigned i = 0; i < CLEAR_TRIES && err == -EAGAIN; i++) {
+        how.expected = __atomic_load_n(now, __ATOMIC_RELAXED);
+        err = entry_is_of(how.expected, map) ? pagetable_write(table, slot, entry, &how) : -EINVAL;
+    }
     entry_release(table);
     if (err)
         return GNTST_general_error;

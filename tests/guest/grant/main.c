@@ -197,6 +197,34 @@ TEST("map-twice")
     page_free(second);
 }
 
+/* The granting side is told when writing has ended: a handle for reading cannot pass for its own a
+ * writable mapping, nor the other way round. */
+TEST("unmap-other-kind")
+{
+    uint64_t *second = page_alloc(), second_pte = pte_make(va_to_mfn(second), PTE_RW);
+    struct gnttab_map_grant_ref ops[2] = {map_op(REF, GNTMAP_host_map),
+                                          map_op(REF, GNTMAP_host_map | GNTMAP_readonly)};
+    struct gnttab_unmap_grant_ref gone;
+
+    grant_set(REF, 0, granted, 0);
+    REQUIRE_EQ(map_va(window, 0), 0);
+    REQUIRE_EQ(map_va(second, 0), 0);
+    ops[1].host_addr = (uint64_t)second;
+    CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, ops, 2), 0);
+    REQUIRE_EQ(ops[0].status | ops[1].status, GNTST_okay);
+    gone = unmap_op(&ops[0]);
+    gone.host_addr = (uint64_t)second;
+    CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &gone, 1), 0);
+    CHECK(gone.status < 0);
+    CHECK_EQ(table[REF].flags & GTF_writing, GTF_writing);
+    gone = unmap_op(&ops[1]);
+    CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &gone, 1), 0);
+    CHECK_EQ(gone.status, GNTST_okay);
+    unmap(&ops[0]);
+    REQUIRE_EQ(map_va(second, second_pte), 0);
+    page_free(second);
+}
+
 TEST("unmap-refused")
 {
     struct gnttab_map_grant_ref op = map_op(REF, GNTMAP_host_map);
