@@ -187,16 +187,20 @@ static void table_unlock(struct page *p)
     __atomic_fetch_and((uint32_t *)&p->type, ~PAGE_TYPE_LOCKED, __ATOMIC_RELEASE);
 }
 
-/* Hardware may set A and D under our feet, nothing else changes while the table is locked. */
-static uint64_t entry_store(uint64_t *slot, uint64_t entry, bool preserve_ad)
+/* Hardware may set A and D under our feet, nothing else changes while the table is locked. False:
+ * it has, and the writer wants to know. *old is what was there. */
+static bool entry_store(uint64_t *slot, uint64_t *old, uint64_t entry,
+                        const struct pagetable_write *how)
 {
-    uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), new;
+    uint64_t new;
 
-    do
-        new = preserve_ad && (entry & PTE_P) ? entry | (old & (PTE_A | PTE_D)) : entry;
-    while (
-        !__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    return old;
+    do {
+        if (how->compare && *old != how->expected)
+            return false;
+        new = how->preserve_ad && (entry & PTE_P) ? entry | (*old & (PTE_A | PTE_D)) : entry;
+    } while (
+        !__atomic_compare_exchange_n(slot, old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    return true;
 }
 
 /* The same references before and after: only flags change that count for nothing. */
@@ -219,19 +223,22 @@ int pagetable_write(struct page *table, unsigned slot, uint64_t entry,
     entry = entry_normalise(entry, type);
     table_lock(table);
     old = __atomic_load_n(p, __ATOMIC_RELAXED);
-    if (how->compare && ((old ^ how->expected) & ~(PTE_A | PTE_D))) {
-        *how->found = old;
+    if (how->compare && old != how->expected) {
         err = -EAGAIN;
     } else if (entry_keeps_references(old, entry, type)) {
         err = entry_has_bad_bits(entry, type) ? -EINVAL : 0;
-        if (err == 0)
-            entry_store(p, entry, how->preserve_ad);
+        if (err == 0 && !entry_store(p, &old, entry, how))
+            err = -EAGAIN;
     } else {
         err = entry_get(entry, type, how->d, how->frame_owner);
-        if (err == 0)
-            put = entry_store(p, entry, how->preserve_ad);
+        if (err == 0) {
+            err = entry_store(p, &old, entry, how) ? 0 : -EAGAIN;
+            put = err ? entry : old;
+        }
     }
     table_unlock(table);
+    if (err == -EAGAIN)
+        *how->found = old;
     entry_put(put, type);
     return err;
 }

@@ -64,7 +64,8 @@ struct pagetable_write {
     uint16_t
         frame_owner;  /* of what an L1 entry maps: d->id, or another domain's for its controller */
     bool preserve_ad; /* keep Accessed and Dirty bits that hardware set meanwhile */
-    bool compare;     /* only if the entry is still `expected`; -EAGAIN with *found otherwise */
+    bool compare;     /* only if the entry is still `expected`, with its Accessed and Dirty bits;
+                         -EAGAIN with *found otherwise */
     uint64_t expected;
     uint64_t *found;
 };
