@@ -322,6 +322,9 @@ segment_load_gs:
     shl $32, %rdx
     mov %eax, %eax
     or %rdx, %rax
+    test $~3, %r9w /* null keeps the base on some AMD CPUs: ours */
+    jnz 3f
+    xor %eax, %eax
 3:  mov %rax, (%r8)
     mov %rsi, %rax
     mov %rsi, %rdx
