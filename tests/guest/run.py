@@ -6,8 +6,10 @@ Every folder NAME gives build/guest/NAME.elf (guest.mk). Options of a test stand
 
     /* RUN: xen="dom0_max_vcpus=2" args="word word" smp=1 module=5000 timeout=20 */
 
-qemu: more words for QEMU; cpu: its CPU model; memory: its MiB; dom0_mem: 128M unless given, none if empty; reference=no: not for Xen itself; xen: appended to the hypervisor's command line; args: the kernel's command line; smp: CPUs;
-module: size in bytes of a generated initrd (byte i is (i * 7 + i // 251) % 256);
+qemu: more words for QEMU; cpu: its CPU model; memory: its MiB; dom0_mem: 128M unless given, none if
+empty; reference=no: not for Xen itself; xen: appended to the hypervisor's command line; args: the
+kernel's command line; smp: CPUs; module: size in bytes of a generated initrd (byte i is
+(i * 7 + i // 251) % 256);
 timeout: seconds of wall time; input: typed when the kernel prints "input please"; expect: a regular
 expression that a line must match, for kernels that end without a report. A folder with several RUN
 comments is booted once for each, told apart by name=. The serial output is kept in

@@ -35,7 +35,6 @@ class Crash:
         with open("build/krypton", "rb") as file:
             address = Elf(file.read()).symbols()[WHERE]
         guest.marker("begin", BOOT_S)
-        guest.monitor("query-status")
         stub = Stub(guest.machine.path("gdb"))
         stub.breakpoint(address)
         stub.run_to_stop(30)

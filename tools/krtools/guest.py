@@ -48,6 +48,8 @@ class Guest:
         self.started = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.process.stdout, selectors.EVENT_READ)
+        if monitor:
+            self._open_monitor()  # at once: a machine that is ending answers no more
 
     def fileno(self):
         return self.process.stdout.fileno()
@@ -120,12 +122,6 @@ class Guest:
 
     def monitor(self, command, **arguments):
         """One QMP command; "human" monitor commands go through hmp()."""
-        if self._monitor is None:
-            self._monitor = socket.socket(socket.AF_UNIX)
-            self._connect()
-            self._lines = self._monitor.makefile("rb")
-            self._lines.readline()
-            self.monitor("qmp_capabilities")
         request = {"execute": command, "arguments": arguments}
         self._monitor.sendall(json.dumps(request).encode() + b"\n")
         while True:
@@ -138,11 +134,13 @@ class Guest:
 
     def end_reason(self, timeout_s):
         """Waits for QEMU's end; its word for why: guest-shutdown, guest-reset ... None if it runs on."""
-        self.monitor("query-status")  # events come from here on
         if self.drain(timeout_s) is None:
             return None
-        for line in self._lines:
-            self._event(json.loads(line))
+        try:
+            for line in self._lines:
+                self._event(json.loads(line))
+        except ConnectionResetError:  # QEMU is gone; what it said before was read
+            pass
         return self._reason
 
     def wait_event(self, name, timeout_s):
@@ -164,6 +162,13 @@ class Guest:
 
     def hmp(self, line):
         return self.monitor("human-monitor-command", **{"command-line": line})
+
+    def _open_monitor(self):
+        self._monitor = socket.socket(socket.AF_UNIX)
+        self._connect()
+        self._lines = self._monitor.makefile("rb")
+        self._lines.readline()
+        self.monitor("qmp_capabilities")
 
     def _connect(self):
         for _ in range(100):
