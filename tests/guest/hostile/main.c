@@ -337,8 +337,10 @@ TEST("random-mmuext-op")
         op.cmd = random_next() % 24;
         op.arg1.mfn = random_word();
         op.arg2.src_mfn = random_word();
-        if (op.cmd == MMUEXT_SET_LDT)
-            op.arg2.nr_ents &= ~1u; /* kept even: it is cleared below all the same */
+        /* A lucky guess would take our own tables or pages away, as asked. */
+        if (op.cmd == MMUEXT_NEW_BASEPTR || op.cmd == MMUEXT_CLEAR_PAGE ||
+            op.cmd == MMUEXT_COPY_PAGE)
+            op.arg1.mfn |= 1UL << 39;
         mmuext_op(&op, 1, NULL, random_next() & 1 ? DOMID_SELF : random_word() & 0xffff);
     }
     op = (struct mmuext_op){.cmd = MMUEXT_SET_LDT};
