@@ -3,6 +3,7 @@
 #include <kr/access.h>
 #include <kr/cpu.h>
 #include <kr/sched.h>
+#include <kr/time.h>
 
 #include <xen/vcpu.h>
 
@@ -94,6 +95,8 @@ long domctl_op_setvcpucontext(struct domain *d, struct xen_domctl *op)
     rc = arch_vcpu_set_context(v, addr, &online);
     if (rc == 0) {
         v->is_initialised = true;
+        if (v->id == 0)
+            time_publish_wallclock(d); /* the builder has written the whole page since */
         if (online)
             vcpu_start(v, VCPU_STOP_DOWN);
         else

@@ -134,6 +134,11 @@ static int load_root(struct vcpu *v, mfn_t root)
     return err == 0 || err == -ERESTART ? err : X86_EXC_GP;
 }
 
+uint64_t pv_cr4_filter(uint64_t value)
+{
+    return (value & CR4_GUEST_MAY & (cpu_features.cr4 | CR4_TSD)) | CR4_PAE;
+}
+
 int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
 {
     uint64_t hardware_cr0;
@@ -149,7 +154,7 @@ int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
     case 2: v->info->arch.cr2 = value; return 0;
     case 3: return load_root(v, value >> PAGE_SHIFT);
     case 4:
-        v->arch.cr4 = (value & CR4_GUEST_MAY & (cpu_features.cr4 | CR4_TSD)) | CR4_PAE;
+        v->arch.cr4 = pv_cr4_filter(value);
         pv_cr4_load(v);
         return 0;
     default: return X86_EXC_GP;

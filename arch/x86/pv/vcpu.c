@@ -173,6 +173,8 @@ static int set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         return err;
     v->arch.ldt_base = c->ldt_base;
     v->arch.ldt_count = c->ldt_ents;
+    v->arch.cr4 = c->ctrlreg[4] ? pv_cr4_filter(c->ctrlreg[4]) : CR4_GUEST_BASE;
+    v->arch.ts = c->ctrlreg[0] & CR0_TS;
     set_registers(v, c);
     set_handlers(v, c);
     for (unsigned i = 0; i < 8; i++)

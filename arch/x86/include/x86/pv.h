@@ -64,6 +64,8 @@ void pv_debugreg_forget_hit(const struct vcpu *v);
 
 /* CR4 as this vCPU wants it, for the CPU it is loaded on. */
 void pv_cr4_load(const struct vcpu *v);
+/* What a guest gets when it asks for this CR4. */
+uint64_t pv_cr4_filter(uint64_t value);
 /* MCG_CAP of every PV vCPU: two banks of machine check registers, always clear. */
 #define PV_MCG_CAP 2
 
