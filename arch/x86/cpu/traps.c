@@ -12,6 +12,8 @@
 #include <x86/traps.h>
 #include <x86/walk.h>
 
+#include <stdatomic.h>
+
 struct extable_entry {
     uint64_t fault, resume;
 };
@@ -19,9 +21,16 @@ extern const struct extable_entry extable_start[], extable_end[];
 
 #define VECTOR_FIRST_IRQ 32
 
-static void machine_nmi(void)
+/* One that interrupts the hypervisor may have found a lock taken that a message needs: it is told
+ * of on the way back to a guest. */
+static _Atomic unsigned nmi_count;
+
+static void nmi_report(void)
 {
-    log_warning("NMI on CPU %u, reason port %#x", this_cpu()->id, arch_port_read8(0x61));
+    unsigned count = atomic_exchange(&nmi_count, 0);
+
+    if (count)
+        log_warning("%u NMI, reason port %#x", count, arch_port_read8(0x61));
 }
 
 static void guest_exception(struct vcpu *v, struct x86_regs *regs)
@@ -42,7 +51,7 @@ static void guest_exception(struct vcpu *v, struct x86_regs *regs)
         pv_inject_exception(v, X86_EXC_DB, 0);
         break;
     }
-    case X86_EXC_NMI: machine_nmi(); break;
+    case X86_EXC_NMI: nmi_count++; break;
     case X86_EXC_DF:
     case X86_EXC_MC: panic("exception %u while a guest ran", regs->vector);
     default: pv_inject_exception(v, regs->vector, regs->error_code); break;
@@ -91,7 +100,7 @@ void trap_from_hypervisor(struct x86_regs *regs)
         return;
     }
     if (regs->vector == X86_EXC_NMI) {
-        machine_nmi();
+        nmi_count++;
         return;
     }
     if (regs->vector == X86_EXC_DB) {
@@ -169,6 +178,8 @@ struct x86_regs *guest_exit_prepare(void)
     for (;;) {
         if (cpu->work)
             cpu_do_work();
+        if (unlikely(nmi_count))
+            nmi_report();
         if (!cpu->current)
             sched_idle_until_runnable();
         else if (unlikely(cpu->current->arch.walk_is_pending))
