@@ -5,6 +5,7 @@
 #include <kr/domain.h>
 #include <kr/heap.h>
 #include <kr/hypercall.h>
+#include <kr/string.h>
 #include <x86/map.h>
 #include <x86/memmap.h>
 
@@ -75,14 +76,21 @@ static long memory_op_machine_memory_map(struct hypercall_args *args)
 static long memory_op_memory_map(struct hypercall_args *args)
 {
     struct domain *d = current_vcpu()->domain;
+    uint8_t entries[DOMAIN_ENTRIES_MAX * ENTRY_BYTES];
     struct xen_memory_map map;
+    uint32_t count;
 
     if (guest_read(&map, args->arg[1]) != 0)
         return -EFAULT;
-    if (!d->arch.e820)
+    /* Tools may replace the map at any moment. */
+    spin_lock(&d->lock);
+    count = d->arch.e820_count;
+    memcpy(entries, d->arch.e820, count * ENTRY_BYTES);
+    spin_unlock(&d->lock);
+    if (count == 0)
         return -ENOSYS;
-    map.nr_entries = MIN(map.nr_entries, d->arch.e820_count);
-    if (arch_guest_write(guest_handle(map.buffer), d->arch.e820, map.nr_entries * ENTRY_BYTES) != 0)
+    map.nr_entries = MIN(map.nr_entries, count);
+    if (arch_guest_write(guest_handle(map.buffer), entries, map.nr_entries * ENTRY_BYTES) != 0)
         return -EFAULT;
     return guest_write(args->arg[1], &map);
 }
