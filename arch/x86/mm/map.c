@@ -234,7 +234,9 @@ void *map_device(uint64_t phys, size_t size_bytes)
     uint64_t first = ALIGN_DOWN(phys, PAGE_SIZE), end = ALIGN_UP(phys + size_bytes, PAGE_SIZE);
     uint64_t va = device_next;
 
-    if (end - first > DEVICE_MAP_END - va)
+    /* Base registers hold anything; a reserved bit in an entry would be a fault of ours. */
+    if (phys + size_bytes < phys || end < first || (end - 1) >> cpu_features.phys_bits ||
+        end - first > DEVICE_MAP_END - va)
         return NULL;
     device_next += end - first;
     for (uint64_t offset = 0; offset < end - first; offset += PAGE_SIZE)
