@@ -24,7 +24,8 @@ static const struct {
     uint16_t feature;
     uint8_t class;
 } feature_table[] = {
-#define FEATURE(name, class) {XEN_X86_FEATURE_##name, class},
+#define FEATURE(name, class)       {XEN_X86_FEATURE_##name, class},
+#define FEATURE_BIT(number, class) {number, class},
 #include "cpu_features.def"
 };
 
