@@ -72,7 +72,6 @@ def options_of(kernel, args):
 
 def stopped(guest):
     """The debugger's connection to a machine that waits at reset, and the hypervisor's image and entry."""
-    guest.monitor("query-status")
     stub = gdbstub.Stub(guest.machine.path("gdb"))
     with open(guest.machine.path("hypervisor"), "rb") as file:
         image = file.read()

@@ -141,7 +141,6 @@ class Patched(Refusal):
             header = file.read(64)
         entry = struct.unpack_from("<Q" if header[4] == 2 else "<I", header, 24)[0]
         stub.breakpoint(entry)
-        guest.monitor("query-status")
         stub.run_to_stop(30)
         stub.remove_breakpoint(entry)
         self.patch(stub)

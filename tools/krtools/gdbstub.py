@@ -17,7 +17,7 @@ class Stub:
 
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX)
-        for _ in range(100):
+        for _ in range(600):
             try:
                 self._socket.connect(path)
                 break

@@ -14,6 +14,7 @@ from .machine import Machine
 # The hypervisor's and dom0's receive buffers are small: type no faster than a quick person.
 TYPE_CHUNK = 8
 TYPE_PAUSE_S = 0.01
+CONNECT_S = 30
 
 
 class Ended(Exception):
@@ -48,8 +49,12 @@ class Guest:
         self.started = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.process.stdout, selectors.EVENT_READ)
-        if monitor:
-            self._open_monitor()  # at once: a machine that is ending answers no more
+        if monitor:  # at once: a machine that is ending answers no more
+            try:
+                self._open_monitor()
+            except Exception:
+                self.close()
+                raise
 
     def fileno(self):
         return self.process.stdout.fileno()
@@ -171,14 +176,15 @@ class Guest:
         self.monitor("qmp_capabilities")
 
     def _connect(self):
-        for _ in range(100):
+        limit = time.monotonic() + CONNECT_S
+        while time.monotonic() < limit and self.process.poll() is None:
             try:
-                # a relative name: the folder's full name may exceed what a socket address holds
                 self._monitor.connect(self.machine.path("monitor"))
                 return
             except (FileNotFoundError, ConnectionRefusedError):
                 time.sleep(0.05)
-        raise Ended("QEMU's monitor does not answer")
+        self.pump(1)
+        raise Ended("QEMU's monitor does not answer: " + self.text()[-500:])
 
     def wait(self, timeout_s):
         try:
