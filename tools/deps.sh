@@ -4,8 +4,8 @@
 # Installs with apt what a job needs and the machine lacks; says nothing when all is there.
 # usage: tools/deps.sh build|check|run|iso|test|bench|gdb ...
 #
-# Each need is "probe package...": the probe is a command to be found or a file to exist, so that the
-# usual case costs no package query.
+# Each need is "probe package...": the probe is a command to be found, a file to exist or FILE:WORD for
+# a word in it, so that the usual case costs no package query.
 set -eu
 
 needs() {
@@ -14,7 +14,8 @@ needs() {
         echo "gcc gcc libc6-dev"
         echo "ld binutils"
         echo "gzip gzip"
-        echo "/usr/include/xen/xen.h libxen-dev"
+        # SRSO_US_NO came with the security suite's 4.17.7
+        echo "/usr/include/xen/arch-x86/cpufeatureset.h:SRSO_US_NO libxen-dev"
         echo "/usr/include/lzma.h liblzma-dev"
         echo "/usr/include/zstd.h libzstd-dev"
         echo "/usr/include/lz4.h liblz4-dev"
@@ -54,6 +55,7 @@ needs() {
 
 present() {
     case $1 in
+    /*:*) grep -qsw "${1#*:}" "${1%%:*}" ;;
     /*)
         set -- $1 # a pattern: the first match stands for all
         [ -e "$1" ] ;;
@@ -66,12 +68,8 @@ as_root() {
     log=$(mktemp)
     if [ "$(id -u)" = 0 ]; then
         DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 </dev/null && rm -f "$log" && return 0
-    elif command -v sudo >/dev/null 2>&1; then
-        sudo DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 && rm -f "$log" && return 0
     else
-        rm -f "$log"
-        echo "deps.sh: not root and no sudo; please run as root: $*" >&2
-        return 1
+        sudo DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 && rm -f "$log" && return 0
     fi
     tail -n 20 "$log" >&2
     rm -f "$log"
@@ -99,13 +97,20 @@ command -v apt-get >/dev/null 2>&1 || {
     echo "deps.sh: this needs Debian's packages: $missing" >&2
     exit 1
 }
+[ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1 || {
+    echo "deps.sh: neither root nor sudo; please install as root: $missing" >&2
+    exit 1
+}
 echo "installing: $missing" >&2
-# Package lists may be absent or old: refresh them only when the first attempt fails.
+# Old lists name old versions: ask for new ones first when the last look is a day ago.
+lists=/var/lib/apt/lists
+fresh=$(find "$lists/partial" /var/lib/apt/periodic/update-success-stamp -maxdepth 0 -mtime -1 2>/dev/null || true)
+[ -n "$(find /etc/apt/sources.list* -newer "$lists/partial" 2>/dev/null)" ] && fresh=
 install="apt-get install -y -qq --no-install-recommends $missing"
-if ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 && as_root $install 2>/dev/null; then
+if [ -n "$fresh" ] && as_root $install 2>/dev/null; then
     exit 0
 fi
-as_root apt-get update || exit 1
+as_root apt-get update || true # one archive of several may be away: what counts is the installation
 as_root $install || {
     echo "deps.sh: could not install: $missing" >&2
     exit 1

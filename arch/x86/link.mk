@@ -16,4 +16,4 @@ $(B)/krypton: $(B)/krypton.pass1
 	$(Q)$(LINK) -o $@.tmp $(OBJS) $(B)/gen/symbols.o $(ARCHIVES)
 	$(Q)nm -n -S $@.tmp | python3 tools/symbols.py | cmp - $(B)/gen/symbols.c
 	$(Q)mv $@.tmp $@
-	@size $@
+	@size $@ >&2
