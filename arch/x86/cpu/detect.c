@@ -44,6 +44,7 @@ static void detect_extended(struct cpu_features *f)
     f->page_1g = bit(leaf[3], 26);
     f->rdtscp = bit(leaf[3], 27);
     f->phys_bits = 36;
+    f->loads_fp_pointers = !f->is_amd;
     if (max >= 0x80000007) {
         cpuid(0x80000007, 0, leaf);
         f->invariant_tsc = bit(leaf[3], 8);
@@ -51,6 +52,7 @@ static void detect_extended(struct cpu_features *f)
     if (max >= 0x80000008) {
         cpuid(0x80000008, 0, leaf);
         f->phys_bits = leaf[0] & 0xff;
+        f->loads_fp_pointers |= bit(leaf[1], 2);
     }
 }
 

@@ -78,6 +78,15 @@ void fpu_save(struct vcpu *v)
     cpu->arch.fpu_owner = NULL;
 }
 
+/* Older AMD CPUs leave the pointers of the last x87 instruction alone unless an exception is
+ * pending: another vCPU's would stay. An instruction of ours takes their place. */
+static void fp_pointers_hide(void)
+{
+    static const uint32_t zero;
+
+    __asm__ volatile("fnclex; ffree %%st(7); fildl %0" : : "m"(zero));
+}
+
 void fpu_load(struct vcpu *v)
 {
     struct cpu *cpu = this_cpu();
@@ -85,6 +94,8 @@ void fpu_load(struct vcpu *v)
 
     if (cpu->arch.fpu_owner != v) {
         write_cr0(cr0);
+        if (!cpu_features.loads_fp_pointers)
+            fp_pointers_hide();
         if (cpu_features.xsave) {
             xsetbv(0, cpu_features.xcr0_supported);
             __asm__ volatile("xrstor64 (%0)" : : "r"(v->arch.fpu), "a"(~0u), "d"(~0u) : "memory");

@@ -79,6 +79,7 @@ static inline void irq_disable(void)
 struct cpu_features {
     bool nx, pge, fsgsbase, xsave, smep, page_1g, rdtscp, tsc_deadline, invariant_tsc, is_amd,
         is_intel;
+    bool loads_fp_pointers; /* XRSTOR and FXRSTOR load the last x87 instruction's pointers always */
     uint32_t xsave_size_bytes; /* of an area for all supported components */
     uint64_t xcr0_supported;
     unsigned phys_bits;
