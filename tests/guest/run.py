@@ -9,7 +9,7 @@ Every folder NAME gives build/guest/NAME.elf (guest.mk). Options of a test stand
 qemu: more words for QEMU; cpu: its CPU model; memory: its MiB; dom0_mem: 128M unless given, none if
 empty; reference=no: not for Xen itself; xen: appended to the hypervisor's command line; args: the
 kernel's command line; smp: CPUs; module: size in bytes of a generated initrd (byte i is
-(i * 7 + i // 251) % 256);
+(i * 7 + i // 251) % 256); loader=pvh: by the PVH entry, which knows one module and no words for it;
 timeout: seconds of wall time; input: typed when the kernel prints "input please"; expect: a regular
 expression that a line must match, for kernels that end without a report. A folder with several RUN
 comments is booted once for each, told apart by name=. The serial output is kept in
@@ -21,6 +21,7 @@ import concurrent.futures
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 import threading
@@ -45,6 +46,15 @@ def make_module(path, size):
         out.write(bytes((i * 7 + i // 251) % 256 for i in range(size)))
 
 
+def without_multiboot(kernel, path):
+    """A copy without the Multiboot header, which QEMU then starts at its PVH entry."""
+    with open(kernel, "rb") as source:
+        image = source.read()
+    with open(path, "wb") as out:
+        out.write(image.replace(struct.pack("<I", 0x1badb002), bytes(4), 1))
+    return path
+
+
 def qemu_command(args, name, label, options):
     elf = os.path.join(args.build, name + ".elf")
     words = " ".join([options.get("args", ""), args.args])
@@ -53,13 +63,16 @@ def qemu_command(args, name, label, options):
         module = os.path.join(args.build, label + ".module")
         make_module(module, int(options["module"]))
         initrd += "," + module
+    kernel = args.kernel
+    if options.get("loader") == "pvh":
+        kernel = without_multiboot(kernel, os.path.join(args.build, label + ".hypervisor"))
     append = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all"
     if options.get("dom0_mem", "128M"):
         append += " dom0_mem=" + options.get("dom0_mem", "128M")
     return [
         args.qemu, "-accel", "tcg,thread=single", "-cpu", options.get("cpu", args.cpu), "-smp", options.get("smp", "1"),
         "-m", options.get("memory", "512"), "-nodefaults", "-display", "none", "-serial", "stdio", "-monitor", "none",
-        "-no-reboot", "-kernel", args.kernel,
+        "-no-reboot", "-kernel", kernel,
         "-append", " ".join([append, options.get("xen", ""), args.append]).strip(),
         "-initrd", initrd,
     ] + shlex.split(options.get("qemu", ""))

@@ -64,9 +64,12 @@ class MaxOnly(Dom0Mem, Scenario):
 class Rest(Dom0Mem, Scenario):
     """All but 1.5 GiB, and at least 700 MiB."""
     TITLE = "dom0_mem-rest"
-    XEN_ARGS = "dom0_mem=-1536M,min:700M"
+    XEN_ARGS = "dom0_mem=-1536M,min:700M -- for.dom0=1"
 
     def check_size(self):
         free = int(self.said["info"].fields()["free_memory"])
         between(free, 1500, 1545, "free memory, MiB,")
         true(self.mem_mib() >= 700, "dom0 has less than its minimum")
+
+    def check_words_behind_dashes_reach_dom0(self):
+        true(self.said["cmdline"].text.split()[-1] == "for.dom0=1", self.said["cmdline"].text)

@@ -10,6 +10,7 @@
 #include <kr/multiboot.h>
 #include <kr/option.h>
 #include <kr/page.h>
+#include <kr/printf.h>
 #include <kr/string.h>
 #include <kr/time.h>
 #include <kr/version.h>
@@ -72,12 +73,25 @@ static int parse_loader(uint32_t magic, uint32_t info_phys, struct boot_error *w
     }
 }
 
+/* What follows `--` on our command line is for dom0's kernel. */
+static void dom0_words_add(const char *words)
+{
+    char *line = boot_info.module[0].cmdline;
+    size_t used = strlen(line);
+
+    if (!words || !*words || boot_info.module_count == 0)
+        return;
+    if (kr_snprintf(line + used, sizeof(boot_info.module[0].cmdline) - used, "%s%s",
+                    used ? " " : "", words) >= (int)(sizeof(boot_info.module[0].cmdline) - used))
+        boot_info.cmdline_cut = true;
+}
+
 static void console_start(void)
 {
     bool has_text = boot_info.screen.kind != BOOT_SCREEN_FRAMEBUFFER;
 
     kr_strlcpy(version_command_line, boot_info.cmdline, sizeof(version_command_line));
-    option_parse_line(boot_info.cmdline);
+    dom0_words_add(option_parse_line(boot_info.cmdline));
     vga_text_set_memory(has_text ? phys_to_virt(VGA_TEXT_PHYS) : NULL);
     console_init();
     version_log();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* HYPERVISOR_xen_version, every sub-operation (xen/version.h), and features (xen/features.h). */
+/* HYPERVISOR_xen_version, every sub-operation (xen/version.h), and features (xen/features.h).
+   Also the smallest kernel to come up by the other way in. */
+/* RUN: */
+/* RUN: name=pvh loader=pvh reference=no */
 #include "guest.h"
 #include <xen/version.h>
 #include <xen/features.h>
