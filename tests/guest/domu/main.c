@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Other domains: this kernel, the control domain, builds tiny PV guests from eight pages each and
+ * Other domains: this kernel, the control domain, builds tiny PV guests from nine pages each and
  * has them make hypercalls, crash and end. What they may not do is refused; whatever state they are
  * in when they are killed, all memory comes back.
  */
@@ -21,7 +21,7 @@
 #define FUZZ_CALLS       12000
 #define REASON_OF(flags) ((flags) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask)
 
-enum { L4, L3, L2, L1, CODE, DATA, STACK, SPARE, PAGES };
+enum { L4, L3, L2, L1, CODE, DATA, STACK, SPARE, EVENTS, PAGES };
 
 /* What the guest's program below does for us: one hypercall each time `wanted` changes. */
 struct request {
@@ -483,6 +483,12 @@ TEST("kill-with-hands-full")
         CALL3(&g, __HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, 0, GIVE(&g, &area)),
         0);
     CHECK_EQ(CALL3(&g, __HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, 0, GIVE(&g, &periodic)), 0);
+    struct evtchn_init_control init = {.control_gfn = g.mfns[STACK], .offset = 512, .vcpu = 0};
+    struct evtchn_expand_array expand = {.array_gfn = g.mfns[EVENTS]};
+
+    CHECK_EQ(guest_event_op(&g, EVTCHNOP_init_control, &init, sizeof(init)), 0);
+    CHECK_EQ(guest_event_op(&g, EVTCHNOP_expand_array, &expand, sizeof(expand)), 0);
+    CHECK_EQ(event_send(port), 0);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_set_gdt, GIVE(&g, &frame), 512), -EINVAL); /* writable */
     CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, spare, pte_make(frame, PTE_RO), UVMF_INVLPG),
              0);
