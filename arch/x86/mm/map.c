@@ -29,47 +29,69 @@ static struct page_range ram[RANGES_MAX];
 static unsigned ram_count;
 static uint64_t low_ram_count; /* frames below LOW_MEMORY */
 
-void *map_alloc_frames(unsigned order)
+static void *frames_try(unsigned order)
 {
     mfn_t mfn =
         allocator_is_ready ? page_alloc(order, 0) : page_early_alloc(1UL << order, 1UL << order);
 
     if (mfn == MFN_INVALID)
-        boot_refuse("not enough memory for the hypervisor's own tables");
+        return NULL;
     memset(frame_to_virt(mfn), 0, PAGE_SIZE << order);
     return frame_to_virt(mfn);
 }
 
-/* The next lower table, made when absent; `flags` for a new entry. */
+static void *needed(void *p)
+{
+    if (!p)
+        boot_refuse("not enough memory for the hypervisor's own tables");
+    return p;
+}
+
+void *map_alloc_frames(unsigned order)
+{
+    return needed(frames_try(order));
+}
+
+/* The next lower table, made when absent; `flags` for a new entry. NULL: no memory. */
 static uint64_t *table_below(uint64_t *entry, uint64_t flags)
 {
-    if (!(*entry & PTE_P))
-        *entry = pte_make(virt_to_frame(map_alloc_frames(0)), flags);
+    if (!(*entry & PTE_P)) {
+        void *table = frames_try(0);
+
+        if (!table)
+            return NULL;
+        *entry = pte_make(virt_to_frame(table), flags);
+    }
     return frame_to_virt(pte_frame(*entry));
 }
 
 static uint64_t *l2_entry(uint64_t va, uint64_t table_flags)
 {
     uint64_t *l3 = table_below(&hv_l4[L4_SLOT(va)], table_flags);
-    uint64_t *l2 = table_below(&l3[L3_SLOT(va)], table_flags);
+    uint64_t *l2 = l3 ? table_below(&l3[L3_SLOT(va)], table_flags) : NULL;
 
-    return &l2[L2_SLOT(va)];
+    return l2 ? &l2[L2_SLOT(va)] : NULL;
 }
 
 static uint64_t *l1_entry(uint64_t va)
 {
-    return &table_below(l2_entry(va, PTE_HV_TABLE), PTE_HV_TABLE)[L1_SLOT(va)];
+    uint64_t *l2e = l2_entry(va, PTE_HV_TABLE);
+    uint64_t *l1 = l2e ? table_below(l2e, PTE_HV_TABLE) : NULL;
+
+    return l1 ? &l1[L1_SLOT(va)] : NULL;
 }
 
 static void map_large(uint64_t va, uint64_t phys, uint64_t flags, uint64_t table_flags)
 {
-    *l2_entry(va, table_flags) = phys | flags | PTE_PSE;
+    uint64_t *entry = needed(l2_entry(va, table_flags));
+
+    *entry = phys | flags | PTE_PSE;
 }
 
 uint64_t *map_window(uint64_t va, unsigned page_count)
 {
     ASSERT(L1_SLOT(va) + page_count <= PTES_PER_TABLE);
-    return l1_entry(va);
+    return needed(l1_entry(va));
 }
 
 uint64_t map_ram_count(void)
@@ -152,7 +174,7 @@ static void build_image_map(void)
                          : va < (uint64_t)rodata_end ? PTE_HV_RO
                                                      : PTE_HV_DATA;
 
-        l1 = table_below(&l2[L2_SLOT(va)], PTE_HV_TABLE);
+        l1 = needed(table_below(&l2[L2_SLOT(va)], PTE_HV_TABLE));
         l1[L1_SLOT(va)] = (va - IMAGE_BASE) | flags;
     }
     hv_l4[L4_SLOT(IMAGE_BASE)] = pte_make(virt_to_frame(l3), PTE_HV_TABLE);
@@ -170,7 +192,7 @@ static void build_frame_table(void)
         uint64_t va_end = ALIGN_UP((uint64_t)page_of(end), PAGE_SIZE);
 
         for (; va < va_end; va += PAGE_SIZE)
-            *l1_entry(va) = pte_make(virt_to_frame(map_alloc_frames(0)), PTE_HV_DATA);
+            *map_window(va, 1) = pte_make(virt_to_frame(map_alloc_frames(0)), PTE_HV_DATA);
         mapped_end = MAX(va, mapped_end);
     }
 }
@@ -183,7 +205,7 @@ static void build_m2p(void)
         uint64_t last = (ram[i].first + ram[i].count - 1) >> (30 - PAGE_SHIFT);
         for (uint64_t g = ram[i].first >> (30 - PAGE_SHIFT); g <= last; g++) {
             uint64_t offset = g << LARGE_SHIFT;
-            uint64_t *rw = l2_entry(M2P_RW_BASE + offset, PTE_HV_TABLE);
+            uint64_t *rw = needed(l2_entry(M2P_RW_BASE + offset, PTE_HV_TABLE));
             void *chunk;
 
             if (*rw & PTE_P)
@@ -238,6 +260,9 @@ void *map_device(uint64_t phys, size_t size_bytes)
     if (phys + size_bytes < phys || end < first || (end - 1) >> cpu_features.phys_bits ||
         end - first > DEVICE_MAP_END - va)
         return NULL;
+    for (uint64_t offset = 0; offset < end - first; offset += PAGE_SIZE)
+        if (!l1_entry(va + offset))
+            return NULL;
     device_next += end - first;
     for (uint64_t offset = 0; offset < end - first; offset += PAGE_SIZE)
         *l1_entry(va + offset) = (first + offset) | PTE_HV_DEVICE;

@@ -17,7 +17,8 @@ void map_init(const struct boot_info *info);
 uint64_t map_ram_count(void);
 /* 2^order zeroed hypervisor frames; at start-up only: refuses to boot when there are none. */
 void *map_alloc_frames(unsigned order);
-/* Device registers: uncached, mapped for good. NULL when the window is full. */
+/* Device registers: uncached, mapped for good. NULL: the window is full, no memory, no such
+ * address. */
 void *map_device(uint64_t phys, size_t size_bytes);
 /* Read-only view of physical memory of any kind (ACPI tables), mapped for good. */
 const void *map_firmware(uint64_t phys, size_t size_bytes);
