@@ -22,9 +22,16 @@ static bool is_ours(uint16_t port)
            console_owns_port(port);
 }
 
+/* Reaches the data register of PCI configuration from outside: past the filter of its writes. */
+static bool is_astride_pci_data(uint16_t port, unsigned bytes)
+{
+    return (port < PCI_DATA && port + bytes > PCI_DATA) ||
+           (port < PCI_DATA + 4 && port + bytes > PCI_DATA + 4);
+}
+
 static bool is_granted(const struct vcpu *v, uint16_t port, unsigned bytes)
 {
-    if (!v->domain->is_privileged)
+    if (!v->domain->is_privileged || is_astride_pci_data(port, bytes))
         return false;
     for (unsigned i = 0; i < bytes; i++)
         if (is_ours(port + i))
