@@ -100,7 +100,8 @@ static long for_extents(struct hypercall_args *args, extent_fn fn)
     if (rc != 0)
         return rc;
     rc = 0;
-    while (rc == 0 && done < r.nr_extents) {
+    /* What a dying domain has is given back by its end. */
+    while (rc == 0 && done < r.nr_extents && !d->is_dying) {
         if (fn(d, &r, done) != 0)
             break;
         done++;

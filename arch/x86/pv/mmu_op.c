@@ -22,7 +22,8 @@ struct domain *mmu_subject_get(struct vcpu *v, uint16_t id)
 {
     struct domain *d = domain_get_by_guest_id(id);
 
-    if (d && d != v->domain && !v->domain->is_privileged) {
+    /* A dying domain takes no references any more that nobody would give up. */
+    if (d && d != v->domain && (!v->domain->is_privileged || d->is_dying)) {
         domain_put(d);
         return NULL;
     }
