@@ -60,22 +60,36 @@ uint64_t memory_claimed_total(void)
     return __atomic_load_n(&claimed_total, __ATOMIC_RELAXED);
 }
 
-/* Are `count` frames left beside what others have claimed? Uses up the domain's own claim. */
-static bool claim_take(struct domain *d, uint64_t count)
+/* Are `count` frames left beside what others have claimed? Uses up `*own` of the domain's claim. */
+static bool claim_take(struct domain *d, uint64_t count, uint64_t *own)
 {
-    uint64_t own, others;
+    uint64_t others;
     bool ok;
 
+    *own = 0;
     if (__atomic_load_n(&claimed_total, __ATOMIC_RELAXED) == 0)
         return true;
     spin_lock(&claim_lock);
     others = claimed_total - d->claimed_pages;
     ok = page_free_count() >= others + count;
-    own = ok ? MIN(d->claimed_pages, count) : 0;
-    d->claimed_pages -= own;
-    claimed_total -= own;
+    *own = ok ? MIN(d->claimed_pages, count) : 0;
+    d->claimed_pages -= *own;
+    claimed_total -= *own;
     spin_unlock(&claim_lock);
     return ok;
+}
+
+/* Nothing came of it: builders try large pieces first. The end of a domain has ended its claim. */
+static void claim_give_back(struct domain *d, uint64_t own)
+{
+    if (own == 0)
+        return;
+    spin_lock(&claim_lock);
+    if (!d->is_dying) {
+        d->claimed_pages += own;
+        claimed_total += own;
+    }
+    spin_unlock(&claim_lock);
 }
 
 /* ---- single pages -----------------------------------------------------------------------------
@@ -91,20 +105,23 @@ static mfn_t alloc_zeroed(unsigned order, unsigned address_bits)
 int memory_populate(struct domain *d, uint64_t gfn, unsigned order, unsigned address_bits,
                     mfn_t *mfn)
 {
-    uint64_t count = 1UL << order;
+    uint64_t count = 1UL << order, own;
     mfn_t first;
     int rc;
 
-    if (!claim_take(d, count))
+    if (!claim_take(d, count, &own))
         return -ENOMEM;
     first = alloc_zeroed(order, address_bits);
-    if (first == MFN_INVALID)
+    if (first == MFN_INVALID) {
+        claim_give_back(d, own);
         return -ENOMEM;
+    }
     for (uint64_t i = 0; i < count; i++)
         arch_frame_set_gfn(first + i, gfn == MEMORY_GFN_INVALID ? gfn : gfn + i);
     rc = page_assign(&d->memory, first, order);
     if (rc != 0) {
         page_free(first, order);
+        claim_give_back(d, own);
         return rc;
     }
     *mfn = first;

@@ -473,6 +473,14 @@ static void claimed_memory_is_kept_for_its_domain(void **state)
     list[0] = 0;
     assert_int_equal(change(XENMEM_populate_physmap, 1, list, 1, 3), 1);
     assert_int_equal(memory_claimed(&guest), free_count - 4 - 8);
+    /* Attempts that fail cost nothing of it. */
+    memory_fake_fail_after(0);
+    assert_int_equal(change(XENMEM_populate_physmap, 1, list, 1, 3), 0);
+    memory_fake_fail_after(~0U);
+    guest.memory.max_page_count = guest.memory.page_count;
+    assert_int_equal(change(XENMEM_populate_physmap, 1, list, 1, 0), 0);
+    guest.memory.max_page_count = 100000;
+    assert_int_equal(memory_claimed(&guest), free_count - 4 - 8);
     assert_int_equal(claim(1, 0), 0);
     assert_int_equal(memory_claimed_total(), 0);
     fake_cpu.current = &guest_vcpu;
