@@ -701,3 +701,45 @@ TEST("random-calls")
     print("%u guests", guests);
     CHECK(free_pages() + 16 >= before);
 }
+
+/* Killed in the middle of a page-table check that takes turns with other work. */
+TEST("kill-while-checking")
+{
+    uint64_t before = 0;
+    unsigned unfinished = 0;
+
+    for (unsigned round = 0; round < 40; round++) {
+        struct guest g = guest_build(program_calls);
+        uint64_t *l4 = window_map(SPARE, g.id, g.mfns[SPARE]);
+        struct mmuext_op ops[40];
+        uint64_t end;
+
+        for (unsigned i = 0; i < 256; i++)
+            l4[i] = pte_make(g.mfns[L3], PTE_TABLE);
+        window_map(SPARE, 0, 0);
+        guest_start(&g);
+        REQUIRE_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, BASE + SPARE * PAGE_SIZE,
+                         pte_make(g.mfns[SPARE], PTE_RO), UVMF_INVLPG),
+                   0);
+        for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
+            ops[i] = (struct mmuext_op){.cmd = i % 2 ? MMUEXT_UNPIN_TABLE : MMUEXT_PIN_L4_TABLE,
+                                        .arg1.mfn = g.mfns[SPARE]};
+        memcpy(g.request->buffer, ops, sizeof(ops));
+        g.request->op = __HYPERVISOR_mmuext_op;
+        g.request->args[0] = BUFFER;
+        g.request->args[1] = ARRAY_SIZE(ops);
+        g.request->args[2] = 0;
+        g.request->args[3] = DOMID_SELF;
+        g.request->wanted++;
+        end = time_now() + 30000 * (round + 1);
+        do
+            sched_op(SCHEDOP_yield, NULL);
+        while (time_now() < end);
+        unfinished += g.request->done != g.request->wanted;
+        guest_end(&g);
+        if (round == 5)
+            before = free_pages();
+    }
+    print("%u unfinished", unfinished);
+    CHECK(free_pages() + 4 >= before);
+}
