@@ -70,12 +70,22 @@ class Rebind(Disks):
 cd /sys/bus/pci/drivers
 for driver in nvme ahci virtio-pci e1000e; do
     for device in $(cd $driver; ls -d 0000:*); do
-        for turn in 1 2 3; do echo $device >$driver/unbind; echo $device >$driver/bind; done
+        for turn in 1 2 3; do
+            echo $device >$driver/unbind
+            echo $device >$driver/bind
+            # probing goes on behind our back, and a driver taken away meanwhile may not come back
+            for wait in $(seq 100); do
+                [ $driver = nvme ] || break
+                grep -q live $driver/$device/nvme/nvme*/state 2>/dev/null && break
+                sleep 0.1
+            done
+        done
     done
 done
 """ + WAIT_FOR_DISKS,
         "read": READ_ALL,
         "reset": "for name in /sys/block/nvme0n1/device /sys/class/net/eth0; do\n"
+                 "[ -e $name ] || exit 1\n"
                  "until [ -e $name/reset ]; do name=$(readlink -f $name/device); done\n"
                  "echo 1 >$name/reset || exit 1; done",
         "read-again": READ_ALL,
