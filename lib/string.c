@@ -34,8 +34,38 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 #define WORD_BYTES  sizeof(word_t)
 #define ROUND_BYTES (4 * WORD_BYTES)
 
+typedef uint32_t __attribute__((may_alias, aligned(1))) half_t;
+
+/* Fewer than two words, without a loop: two moves that meet or overlap, both read first. Unpackers
+ * copy a few bytes millions of times. */
+static void copy_short(unsigned char *d, const unsigned char *s, size_t size_bytes)
+{
+    if (size_bytes >= WORD_BYTES) {
+        uint64_t first = *(const word_t *)s, last = *(const word_t *)(s + size_bytes - WORD_BYTES);
+
+        *(word_t *)d = first;
+        *(word_t *)(d + size_bytes - WORD_BYTES) = last;
+    } else if (size_bytes >= sizeof(half_t)) {
+        uint32_t first = *(const half_t *)s,
+                 last = *(const half_t *)(s + size_bytes - sizeof(half_t));
+
+        *(half_t *)d = first;
+        *(half_t *)(d + size_bytes - sizeof(half_t)) = last;
+    } else if (size_bytes) {
+        unsigned char first = s[0], middle = s[size_bytes / 2], last = s[size_bytes - 1];
+
+        d[0] = first;
+        d[size_bytes / 2] = middle;
+        d[size_bytes - 1] = last;
+    }
+}
+
 static void copy_forward(unsigned char *d, const unsigned char *s, size_t size_bytes)
 {
+    if (size_bytes < 2 * WORD_BYTES) {
+        copy_short(d, s, size_bytes);
+        return;
+    }
     for (; size_bytes >= ROUND_BYTES; size_bytes -= ROUND_BYTES) {
         uint64_t a = ((const word_t *)s)[0], b = ((const word_t *)s)[1];
         uint64_t c = ((const word_t *)s)[2], e = ((const word_t *)s)[3];

@@ -177,48 +177,37 @@ ist_nested:
     add $8, %rsp
     iretq
 
-/* SYSCALL from ring 3, 64-bit: a hypercall from guest kernel mode, else the guest's own system call.
- * Interrupts and TF are off by SFMASK. */
+/* SYSCALL from ring 3: the frame that a trap would have pushed. Interrupts and TF are off by SFMASK. */
+    .macro SYSCALL_ENTRY cs, handler
+    swapgs
+    mov %rsp, %gs:CPU_SCRATCH
+    mov %gs:CPU_FRAME_END, %rsp
+    push $SEL_USER_DS
+    push %gs:CPU_SCRATCH
+    push %r11
+    push $\cs
+    push %rcx
+    push $0
+    SAVE_GPRS
+    cld
+    mov %rsp, %rdi
+    mov %gs:CPU_STACK_TOP, %rsp
+    xor %ebp, %ebp
+    call \handler
+    jmp guest_resume
+    .endm
+
+/* 64-bit: a hypercall from guest kernel mode, else the guest's own system call. */
     .align 16
     .globl entry_syscall
 entry_syscall:
-    swapgs
-    mov %rsp, %gs:CPU_SCRATCH
-    mov %gs:CPU_FRAME_END, %rsp
-    push $SEL_USER_DS
-    push %gs:CPU_SCRATCH
-    push %r11
-    push $SEL_USER_CS64
-    push %rcx
-    push $0
-    SAVE_GPRS
-    cld
-    mov %rsp, %rdi
-    mov %gs:CPU_STACK_TOP, %rsp
-    xor %ebp, %ebp
-    call syscall_from_guest
-    jmp guest_resume
+    SYSCALL_ENTRY SEL_USER_CS64, syscall_from_guest
 
-/* SYSCALL from compatibility mode (AMD). */
+/* From compatibility mode (AMD). */
     .align 16
     .globl entry_syscall32
 entry_syscall32:
-    swapgs
-    mov %rsp, %gs:CPU_SCRATCH
-    mov %gs:CPU_FRAME_END, %rsp
-    push $SEL_USER_DS
-    push %gs:CPU_SCRATCH
-    push %r11
-    push $SEL_USER_CS32
-    push %rcx
-    push $0
-    SAVE_GPRS
-    cld
-    mov %rsp, %rdi
-    mov %gs:CPU_STACK_TOP, %rsp
-    xor %ebp, %ebp
-    call syscall32_from_guest
-    jmp guest_resume
+    SYSCALL_ENTRY SEL_USER_CS32, syscall32_from_guest
 
 /* Copies that may fault. int copy_faulting(void *dst, const void *src, size_t size): 0 or -EFAULT(-14). */
     .align 16

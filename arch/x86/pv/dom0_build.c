@@ -81,7 +81,7 @@ static void memory_plan(struct dom0_layout *l, const struct boot_info *info,
 
     if (dom0_mem_resolve(dom0_mem_requested(), page_total_count(), available_pages(info, kernel),
                          memory, why, sizeof(why)) != 0)
-        boot_refuse("dom0_mem: %s", why);
+        boot_refuse("%s", why);
     err = dom0_layout_plan(l, kernel, memory->now, initrd_bytes, &needed);
     if (err == -ENOMEM)
         boot_refuse("dom0 needs at least %lu MiB for its kernel and initrd, but would get %lu MiB",

@@ -72,7 +72,7 @@ static const void *image_unpack(const struct kernel_image *image, struct dom0_ke
     kernel->unpacked_frame_count = DIV_ROUND_UP(image->unpacked_size, PAGE_SIZE);
     kernel->unpacked_first = buffer_alloc(image->unpacked_size);
     if (unpack_with_libraries(image, frame_to_virt(kernel->unpacked_first), &why) != 0)
-        boot_refuse("dom0's kernel cannot be unpacked: %s", why.text);
+        boot_refuse("dom0's %s", why.text);
     return frame_to_virt(kernel->unpacked_first);
 }
 
@@ -84,15 +84,15 @@ void dom0_kernel_read(const struct boot_module *module, struct dom0_kernel *kern
 
     *kernel = (struct dom0_kernel){0};
     if (kernel_image_parse(&image, file, module->size, &why) != 0)
-        boot_refuse("dom0's kernel: %s", why.text);
+        boot_refuse("dom0's %s", why.text);
     log_info("dom0 kernel: %s, %lu KiB unpacked", payload_name(image.format),
              image.unpacked_size >> 10);
     elf = image.format == PAYLOAD_ELF ? (const void *)image.payload : image_unpack(&image, kernel);
     if (elf_parse(&kernel->elf, elf, image.unpacked_size, &why) != 0)
-        boot_refuse("dom0's kernel: %s", why.text);
+        boot_refuse("dom0's %s", why.text);
     kernel_notes_parse(&kernel->notes, &kernel->elf);
     if (kernel_notes_check_pv_dom0(&kernel->notes, &kernel->elf, &limits, &why) != 0)
-        boot_refuse("dom0's kernel: %s", why.text);
+        boot_refuse("dom0's %s", why.text);
 }
 
 void dom0_kernel_free(struct dom0_kernel *kernel)
