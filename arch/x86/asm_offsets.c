@@ -8,12 +8,10 @@
 void asm_offsets(void);
 void asm_offsets(void)
 {
-    DEFINE(CPU_SELF, offsetof(struct cpu, arch.self));
     DEFINE(CPU_STACK_TOP, offsetof(struct cpu, arch.stack_top));
     DEFINE(CPU_FRAME_END, offsetof(struct cpu, arch.frame_end));
     DEFINE(CPU_SCRATCH, offsetof(struct cpu, arch.scratch));
     DEFINE(REGS_RIP, offsetof(struct x86_regs, rip));
     DEFINE(REGS_CS, offsetof(struct x86_regs, cs));
-    DEFINE(REGS_RAX, offsetof(struct x86_regs, rax));
     DEFINE(REGS_ERROR, offsetof(struct x86_regs, error_code));
 }

@@ -131,7 +131,6 @@ void arch_frame_conceal(struct domain *d, mfn_t mfn);
 void arch_frame_given_up(mfn_t mfn);
 /* A guest's new page enters or leaves its address space (PV: machine-to-physical entry). */
 void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn);
-uint64_t arch_frame_get_gfn(mfn_t mfn);
 
 /* Grant mapping into the current domain. PV: host_addr is a virtual address, or the machine address
  * of a page-table entry with `contains_pte`. Returns 0 or a GNTST_* status (negative). The caller

@@ -191,8 +191,7 @@ static void empty_ldt_window(struct cpu *cpu)
         p = page_of(pte_frame(cpu->arch.gdt_l1[i]));
         cpu->arch.gdt_l1[i] = 0;
         invlpg(window_base(cpu) + i * PAGE_SIZE);
-        page_type_put(p);
-        page_put(p);
+        page_typed_put(p);
     }
 }
 

@@ -228,24 +228,6 @@ copy_faulting:
     .quad 2b, 3b
     .text
 
-/* bool compare_exchange_faulting(uint64_t *p, uint64_t *expected, uint64_t new): 0 done, 1 differs
- * (*expected updated), -14 fault. */
-    .globl cmpxchg_faulting
-cmpxchg_faulting:
-    mov (%rsi), %rax
-1:  lock cmpxchg %rdx, (%rdi)
-    jne 2f
-    xor %eax, %eax
-    ret
-2:  mov %rax, (%rsi)
-    mov $1, %eax
-    ret
-3:  mov $-14, %eax
-    ret
-    .section .extable, "a", @progbits
-    .quad 1b, 3b
-    .text
-
 /* bool rdmsr_safe(uint32_t msr, uint64_t *value) */
     .globl rdmsr_safe
 rdmsr_safe:

@@ -7,20 +7,14 @@
 
 mfn_t arch_frame_pin_writable(struct domain *d, uint64_t gfn)
 {
-    struct page *p = page_get_frame(gfn, d->id);
+    struct page *p;
 
-    if (!p)
-        return MFN_INVALID;
-    if (page_type_get(p, PAGE_TYPE_WRITABLE, d) == 0)
-        return gfn;
-    page_put(p);
-    return MFN_INVALID;
+    return page_typed_get(d, gfn, PAGE_TYPE_WRITABLE, &p) == 0 ? gfn : MFN_INVALID;
 }
 
 void arch_frame_unpin(mfn_t mfn)
 {
-    page_type_put(page_of(mfn));
-    page_put(page_of(mfn));
+    page_typed_put(page_of(mfn));
 }
 
 void arch_frame_expose(struct domain *d, mfn_t mfn)
@@ -42,11 +36,6 @@ void arch_frame_given_up(mfn_t mfn)
 void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn)
 {
     m2p_set(mfn, gfn);
-}
-
-uint64_t arch_frame_get_gfn(mfn_t mfn)
-{
-    return m2p_get(mfn);
 }
 
 mfn_t arch_frame_end(void)

@@ -298,11 +298,6 @@ void m2p_set(mfn_t mfn, uint64_t pfn)
         ((uint64_t *)M2P_RW_BASE)[mfn] = pfn;
 }
 
-uint64_t m2p_get(mfn_t mfn)
-{
-    return m2p_has(mfn) ? ((uint64_t *)M2P_RW_BASE)[mfn] : ~0UL;
-}
-
 mfn_t m2p_chunk(unsigned index)
 {
     uint64_t l3e = hv_l4[L4_SLOT(M2P_RW_BASE)], l2e;

@@ -80,15 +80,9 @@ static void l1_entry_put(uint64_t entry)
 
 static int table_entry_get(uint64_t entry, enum page_type type, struct domain *d)
 {
-    struct page *p = page_get_frame(pte_frame(entry), d->id);
-    int err;
+    struct page *p;
 
-    if (!p)
-        return -EINVAL;
-    err = page_type_get(p, type - 1, d);
-    if (err)
-        page_put(p);
-    return err;
+    return page_typed_get(d, pte_frame(entry), type - 1, &p);
 }
 
 /* References of one entry of a table of type `type`. Absent entries hold none. */
@@ -112,8 +106,7 @@ static void entry_put(uint64_t entry, enum page_type type)
         return;
     }
     p = page_of(pte_frame(entry));
-    page_type_put(p);
-    page_put(p);
+    page_typed_put(p);
 }
 
 /* L1 tables are the unit of work: after each other entry a walk may stop. */

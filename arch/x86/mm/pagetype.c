@@ -130,6 +130,27 @@ void page_type_put(struct page *p)
     table_release(p, type, PTES_PER_TABLE);
 }
 
+int page_typed_get(struct domain *d, mfn_t mfn, enum page_type type, struct page **out)
+{
+    struct page *p = page_get_frame(mfn, d->id);
+    int err;
+
+    if (!p)
+        return -EINVAL;
+    err = page_type_get(p, type, d);
+    if (err)
+        page_put(p);
+    else
+        *out = p;
+    return err;
+}
+
+void page_typed_put(struct page *p)
+{
+    page_type_put(p);
+    page_put(p);
+}
+
 /* Sets or clears the pinned bit; false when it was so already. */
 static bool set_pinned(struct page *p, bool pinned)
 {
@@ -153,23 +174,18 @@ void page_type_drop_pin(struct page *p)
 
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)
 {
-    struct page *p = page_get_frame(mfn, d->id);
-    int err;
+    struct page *p;
+    int err = page_typed_get(d, mfn, type, &p);
 
-    if (!p)
+    if (err)
+        return err;
+    if (!set_pinned(p, true)) {
+        page_typed_put(p);
         return -EINVAL;
-    err = page_type_get(p, type, d);
-    if (err == 0 && set_pinned(p, true)) {
-        if (page_state(p) == PAGE_DYING) /* given up meanwhile, on another CPU */
-            page_type_drop_pin(p);
-        return 0;
     }
-    if (err == 0) {
-        page_type_put(p);
-        err = -EINVAL;
-    }
-    page_put(p);
-    return err;
+    if (page_state(p) == PAGE_DYING) /* given up meanwhile, on another CPU */
+        page_type_drop_pin(p);
+    return 0;
 }
 
 int page_type_unpin(struct domain *d, mfn_t mfn)
@@ -180,8 +196,7 @@ int page_type_unpin(struct domain *d, mfn_t mfn)
     if (!p)
         return -EINVAL;
     if (set_pinned(p, false)) {
-        page_type_put(p);
-        page_put(p);
+        page_typed_put(p);
         err = 0;
     }
     page_put(p);

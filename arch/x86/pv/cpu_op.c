@@ -146,30 +146,14 @@ hypercall_result do_nmi_op(struct hypercall_args *args)
 
 static void gdt_frames_put(const mfn_t *frames, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
-        struct page *p = page_of(frames[i]);
-
-        page_type_put(p);
-        page_put(p);
-    }
+    for (unsigned i = 0; i < count; i++)
+        page_typed_put(page_of(frames[i]));
 }
 
 void pv_drop_gdt(struct vcpu *v)
 {
     gdt_frames_put(v->arch.gdt_frames, v->arch.gdt_count);
     v->arch.gdt_count = 0;
-}
-
-static int descriptor_frame_get(struct domain *d, mfn_t mfn)
-{
-    struct page *p = page_get_frame(mfn, d->id);
-
-    if (!p)
-        return -EINVAL;
-    if (page_type_get(p, PAGE_TYPE_DESCRIPTOR, d) == 0)
-        return 0;
-    page_put(p);
-    return -EINVAL;
 }
 
 int pv_set_gdt(struct vcpu *v, const uint64_t *frames, unsigned entry_count)
@@ -179,7 +163,9 @@ int pv_set_gdt(struct vcpu *v, const uint64_t *frames, unsigned entry_count)
     if (count > GDT_GUEST_FRAMES)
         return -EINVAL;
     for (unsigned i = 0; i < count; i++) {
-        if (descriptor_frame_get(v->domain, frames[i]) != 0) {
+        struct page *p;
+
+        if (page_typed_get(v->domain, frames[i], PAGE_TYPE_DESCRIPTOR, &p) != 0) {
             gdt_frames_put(frames, i);
             return -EINVAL;
         }

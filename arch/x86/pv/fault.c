@@ -30,13 +30,9 @@ bool pv_ldt_fault(struct vcpu *v, uint64_t addr)
         !pagetable_find_l1(v->arch.kernel_root, v->arch.ldt_base + offset, &table, &slot))
         return false;
     entry = ((uint64_t *)frame_to_virt(table))[slot];
-    p = (entry & PTE_P) ? page_get_frame(pte_frame(entry), v->domain->id) : NULL;
-    if (!p)
+    if (!(entry & PTE_P) ||
+        page_typed_get(v->domain, pte_frame(entry), PAGE_TYPE_DESCRIPTOR, &p) != 0)
         return false;
-    if (page_type_get(p, PAGE_TYPE_DESCRIPTOR, v->domain) != 0) {
-        page_put(p);
-        return false;
-    }
     desc_map_ldt_page(cpu, offset >> PAGE_SHIFT, page_mfn(p));
     return true;
 }
@@ -136,15 +132,11 @@ int pv_emul_pte_write(struct vcpu *v, uint64_t gva, uint64_t old, uint64_t new, 
     if (!pagetable_find_l1(v->arch.kernel_root, gva, &table, &slot))
         return -EFAULT;
     entry = ((uint64_t *)frame_to_virt(table))[slot];
-    p = page_get_frame(pte_frame(entry), v->domain->id);
-    if (!p)
-        return -EFAULT;
-    err = page_type_get(p, PAGE_TYPE_L1, v->domain);
-    if (err == 0) {
-        err = pagetable_write(p, (gva & ~PAGE_MASK) / sizeof(new), new, &how);
-        page_type_put(p);
-    }
-    page_put(p);
+    err = page_typed_get(v->domain, pte_frame(entry), PAGE_TYPE_L1, &p);
+    if (err)
+        return err;
+    err = pagetable_write(p, (gva & ~PAGE_MASK) / sizeof(new), new, &how);
+    page_typed_put(p);
     return err;
 }
 

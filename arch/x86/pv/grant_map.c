@@ -32,19 +32,7 @@ static struct page *entry_find(struct vcpu *v, uint64_t host_addr, bool contains
                !pagetable_find_l1(v->arch.kernel_root, host_addr, &table, slot)) {
         return NULL;
     }
-    p = page_get_frame(table, v->domain->id);
-    if (!p)
-        return NULL;
-    if (page_type_get(p, PAGE_TYPE_L1, v->domain) == 0)
-        return p;
-    page_put(p);
-    return NULL;
-}
-
-static void entry_release(struct page *p)
-{
-    page_type_put(p);
-    page_put(p);
+    return page_typed_get(v->domain, table, PAGE_TYPE_L1, &p) == 0 ? p : NULL;
 }
 
 static uint64_t entry_for(const struct arch_grant_map *map)
@@ -66,7 +54,7 @@ int arch_grant_map(struct vcpu *v, const struct arch_grant_map *map)
     if (!table)
         return GNTST_bad_virt_addr;
     err = pagetable_write(table, slot, entry_for(map), &how);
-    entry_release(table);
+    page_typed_put(table);
     if (err)
         return GNTST_general_error;
     page_put(page_of(map->mfn)); /* the entry has taken its own in place of the caller's */
@@ -83,7 +71,7 @@ static bool replacement_read(struct vcpu *v, uint64_t new_addr, uint64_t *entry)
     if (!table)
         return false;
     *entry = ((uint64_t *)frame_to_virt(page_mfn(table)))[slot];
-    entry_release(table);
+    page_typed_put(table);
     return true;
 }
 
@@ -116,7 +104,7 @@ int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t 
         how.expected = __atomic_load_n(now, __ATOMIC_RELAXED);
         err = entry_is_of(how.expected, map) ? pagetable_write(table, slot, entry, &how) : -EINVAL;
     }
-    entry_release(table);
+    page_typed_put(table);
     if (err)
         return GNTST_general_error;
     if (new_addr && pv_update_va(v, new_addr, 0, v->domain->id) != 0)

@@ -177,15 +177,11 @@ int pv_update_va(struct vcpu *v, uint64_t va, uint64_t entry, uint16_t frame_own
 
     if (!pv_address_is_allowed(va) || !pagetable_find_l1(v->arch.kernel_root, va, &table, &slot))
         return -EINVAL;
-    p = page_get_frame(table, v->domain->id);
-    if (!p)
-        return -EINVAL;
-    err = page_type_get(p, PAGE_TYPE_L1, v->domain);
-    if (err == 0) {
-        err = pagetable_write(p, slot, entry, &how);
-        page_type_put(p);
-    }
-    page_put(p);
+    err = page_typed_get(v->domain, table, PAGE_TYPE_L1, &p);
+    if (err)
+        return err;
+    err = pagetable_write(p, slot, entry, &how);
+    page_typed_put(p);
     return err;
 }
 

@@ -16,29 +16,11 @@
 
 #include <xen/xen.h>
 
-static int root_get(struct vcpu *v, mfn_t mfn)
-{
-    struct page *p = page_get_frame(mfn, v->domain->id);
-    int err;
-
-    if (!p)
-        return -EINVAL;
-    err = page_type_get(p, PAGE_TYPE_L4, v->domain);
-    if (err)
-        page_put(p);
-    return err;
-}
-
-static void root_put(mfn_t mfn)
-{
-    page_type_put(page_of(mfn));
-    page_put(page_of(mfn));
-}
-
 int pv_set_kernel_root(struct vcpu *v, mfn_t mfn)
 {
     mfn_t old = v->arch.kernel_root;
-    int err = root_get(v, mfn);
+    struct page *p;
+    int err = page_typed_get(v->domain, mfn, PAGE_TYPE_L4, &p);
 
     if (err)
         return err;
@@ -47,14 +29,15 @@ int pv_set_kernel_root(struct vcpu *v, mfn_t mfn)
     if (v == current_vcpu() && v->arch.in_kernel)
         tlb_load_root(mfn);
     if (old)
-        root_put(old);
+        page_typed_put(page_of(old));
     return 0;
 }
 
 int pv_set_user_root(struct vcpu *v, mfn_t mfn)
 {
     mfn_t old = v->arch.user_root;
-    int err = mfn ? root_get(v, mfn) : 0;
+    struct page *p;
+    int err = mfn ? page_typed_get(v->domain, mfn, PAGE_TYPE_L4, &p) : 0;
 
     if (err)
         return err;
@@ -62,14 +45,14 @@ int pv_set_user_root(struct vcpu *v, mfn_t mfn)
         map_show_m2p(frame_to_virt(mfn), false);
     v->arch.user_root = mfn;
     if (old)
-        root_put(old);
+        page_typed_put(page_of(old));
     return 0;
 }
 
 void pv_drop_root(mfn_t *root)
 {
     if (*root)
-        root_put(*root);
+        page_typed_put(page_of(*root));
     *root = 0;
 }
 
@@ -85,21 +68,17 @@ static int set_ldt(struct vcpu *v, uint64_t base, uint64_t count)
 
 static int clear_or_copy(struct domain *d, mfn_t dst, const void *src)
 {
-    struct page *p = page_get_frame(dst, d->id);
-    int err;
+    struct page *p;
+    int err = page_typed_get(d, dst, PAGE_TYPE_WRITABLE, &p);
 
-    if (!p)
-        return -EINVAL;
-    err = page_type_get(p, PAGE_TYPE_WRITABLE, d);
-    if (err == 0) {
-        if (src)
-            memcpy(frame_to_virt(dst), src, PAGE_SIZE);
-        else
-            memset(frame_to_virt(dst), 0, PAGE_SIZE);
-        page_type_put(p);
-    }
-    page_put(p);
-    return err;
+    if (err)
+        return err;
+    if (src)
+        memcpy(frame_to_virt(dst), src, PAGE_SIZE);
+    else
+        memset(frame_to_virt(dst), 0, PAGE_SIZE);
+    page_typed_put(p);
+    return 0;
 }
 
 static int copy_page(struct domain *d, mfn_t dst, mfn_t src)

@@ -66,7 +66,7 @@ struct arch_vcpu {
     uint64_t xcr0;
     uint64_t debugreg[8];
     void *fpu; /* XSAVE or FXSAVE area */
-    struct pv_callback event, failsafe, syscall, syscall32, sysenter;
+    struct pv_callback event, failsafe, syscall;
     uint64_t ldt_base;
     uint32_t ldt_count;
     uint32_t gdt_count; /* frames in use */

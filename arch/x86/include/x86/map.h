@@ -30,7 +30,6 @@ void map_fill_guest_l4(uint64_t *l4);
 void map_show_m2p(uint64_t *l4, bool visible);
 /* M2P. */
 void m2p_set(mfn_t mfn, uint64_t pfn);
-uint64_t m2p_get(mfn_t mfn);
 /* Number of 2 MiB chunks up to the last that exists. */
 unsigned m2p_chunk_count(void);
 /* Machine frame of the i-th 2 MiB chunk of the M2P, MFN_INVALID when absent. */

@@ -9,8 +9,6 @@ extern char entry_stubs[], entry_syscall[], entry_syscall32[], guest_iretq[];
 
 /* Copies within hypervisor-visible memory; 0, or -EFAULT when either side faults. */
 int copy_faulting(void *dst, const void *src, size_t size_bytes);
-/* Locked compare and exchange: 0 stored, 1 differs (*expected is what was there), -EFAULT. */
-int cmpxchg_faulting(uint64_t *p, uint64_t *expected, uint64_t value);
 /* Selector loads; false when the CPU refuses, then null is loaded. */
 bool segment_load_ds(uint16_t selector);
 bool segment_load_es(uint16_t selector);
