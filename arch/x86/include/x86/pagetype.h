@@ -50,9 +50,10 @@ static inline bool page_type_is_table(enum page_type type)
  * ask again (only for page tables, and never at start-up). */
 int page_type_get(struct page *p, enum page_type type, struct domain *d) __must_check;
 void page_type_put(struct page *p);
-/* Both references that a use of a frame takes: the general one, if it is `d`'s, and the type. -EINVAL:
- * no such frame of the domain; else errors of page_type_get(). */
-int page_typed_get(struct domain *d, mfn_t mfn, enum page_type type, struct page **out) __must_check;
+/* Both references that a use of a frame takes: the general one, if it is `d`'s, and the type.
+ * -EINVAL: no such frame of the domain; else errors of page_type_get(). */
+int page_typed_get(struct domain *d, mfn_t mfn, enum page_type type,
+                   struct page **out) __must_check;
 void page_typed_put(struct page *p);
 /* Keeps the type (and the frame) until unpinned. -EINVAL when it is pinned already / is not; errors
  * of page_type_get(). */
