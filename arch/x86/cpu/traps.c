@@ -44,13 +44,10 @@ static void guest_exception(struct vcpu *v, struct x86_regs *regs)
         write_cr0(read_cr0() & ~(uint64_t)CR0_TS);
         pv_inject_exception(v, X86_EXC_NM, 0);
         break;
-    case X86_EXC_DB: {
-        uint64_t dr6;
-        __asm__("mov %%db6, %0" : "=r"(dr6));
-        v->arch.debugreg[6] = dr6;
+    case X86_EXC_DB:
+        v->arch.debugreg[6] = read_dr6();
         pv_inject_exception(v, X86_EXC_DB, 0);
         break;
-    }
     case X86_EXC_NMI: nmi_count++; break;
     case X86_EXC_DF:
     case X86_EXC_MC: panic("exception %u while a guest ran", regs->vector);

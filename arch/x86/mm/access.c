@@ -21,6 +21,16 @@ static int copy_in_kernel_root(struct vcpu *v, void *dst, const void *src, size_
     return err;
 }
 
+int loaded_space_read(void *dst, uint64_t va, size_t size_bytes)
+{
+    return copy_faulting(dst, (const void *)va, size_bytes);
+}
+
+int loaded_space_write(uint64_t va, const void *src, size_t size_bytes)
+{
+    return copy_faulting((void *)va, src, size_bytes);
+}
+
 int arch_guest_read(void *dst, uint64_t guest_addr, size_t size_bytes)
 {
     if (!pv_range_is_allowed(guest_addr, size_bytes))

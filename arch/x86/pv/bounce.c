@@ -9,7 +9,6 @@
 #include <xen/xen.h>
 #include <x86/cpu.h>
 #include <x86/pv.h>
-#include <x86/traps.h>
 
 #define FRAME_WORDS_MAX 12
 #define INT_N_BYTES     2
@@ -147,14 +146,12 @@ void pv_deliver_syscall(struct vcpu *v)
 void pv_deliver_failsafe(struct vcpu *v)
 {
     struct frame f = frame_begin(v);
-    uint16_t ds, es, fs, gs;
+    struct data_segments s = read_data_segments();
 
-    __asm__("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
-            : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
-    frame_add(&f, ds);
-    frame_add(&f, es);
-    frame_add(&f, fs);
-    frame_add(&f, gs);
+    frame_add(&f, s.ds);
+    frame_add(&f, s.es);
+    frame_add(&f, s.fs);
+    frame_add(&f, s.gs);
     frame_add_return(&f, v);
     frame_enter(v, &f, v->arch.failsafe.rip, v->arch.failsafe.masks_events);
 }

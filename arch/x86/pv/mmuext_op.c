@@ -148,7 +148,7 @@ static int op_on_vcpu(struct vcpu *v, const struct mmuext_op *op)
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         if (!v->domain->is_privileged)
             return -EPERM;
-        __asm__ volatile("wbinvd" : : : "memory");
+        wbinvd();
         return 0;
     case MMUEXT_SET_LDT: return set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
     default: return -ENOSYS;

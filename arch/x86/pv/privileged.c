@@ -11,7 +11,6 @@
 #include <x86/fpu.h>
 #include <x86/pv.h>
 #include <x86/tlb.h>
-#include <x86/traps.h>
 #include <x86/walk.h>
 
 #include <xen/xen.h>
@@ -92,10 +91,10 @@ size_t pv_emul_fetch(struct vcpu *v, uint64_t rip, uint8_t *buffer, size_t bytes
 {
     size_t first = MIN(bytes, PAGE_SIZE - (rip & ~PAGE_MASK));
 
-    if (!pv_range_is_allowed(rip, first) || copy_faulting(buffer, (const void *)rip, first) != 0)
+    if (!pv_range_is_allowed(rip, first) || loaded_space_read(buffer, rip, first) != 0)
         return 0;
     if (first == bytes || !pv_range_is_allowed(rip + first, bytes - first) ||
-        copy_faulting(buffer + first, (const void *)(rip + first), bytes - first) != 0)
+        loaded_space_read(buffer + first, rip + first, bytes - first) != 0)
         return first;
     return bytes;
 }
@@ -104,14 +103,14 @@ int pv_emul_mem_read(struct vcpu *v, uint64_t gva, void *buffer, unsigned bytes)
 {
     if (!pv_range_is_allowed(gva, bytes))
         return -EFAULT;
-    return copy_faulting(buffer, (const void *)gva, bytes);
+    return loaded_space_read(buffer, gva, bytes);
 }
 
 int pv_emul_mem_write(struct vcpu *v, uint64_t gva, const void *buffer, unsigned bytes)
 {
     if (!pv_range_is_allowed(gva, bytes))
         return -EFAULT;
-    return copy_faulting((void *)gva, buffer, bytes);
+    return loaded_space_write(gva, buffer, bytes);
 }
 
 int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
@@ -215,5 +214,5 @@ void pv_emul_invlpg(struct vcpu *v, uint64_t gva)
 void pv_emul_wbinvd(struct vcpu *v)
 {
     if (v->domain->is_privileged)
-        __asm__ volatile("wbinvd" : : : "memory");
+        wbinvd();
 }

@@ -50,8 +50,12 @@ void arch_vcpu_destroy(struct vcpu *v)
 
 static void store_segments(struct vcpu *v)
 {
-    __asm__("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
-            : "=r"(v->arch.ds), "=r"(v->arch.es), "=r"(v->arch.fs), "=r"(v->arch.gs));
+    struct data_segments s = read_data_segments();
+
+    v->arch.ds = s.ds;
+    v->arch.es = s.es;
+    v->arch.fs = s.fs;
+    v->arch.gs = s.gs;
     v->arch.fs_base = rdmsr(MSR_FS_BASE);
     v->arch.gs_base = rdmsr(MSR_KERNEL_GS_BASE);
 }

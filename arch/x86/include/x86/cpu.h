@@ -60,6 +60,44 @@ static inline void invlpg(uint64_t va)
     __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
+static inline void wbinvd(void)
+{
+    __asm__ volatile("wbinvd" : : : "memory");
+}
+
+/* Debug register by number: 0 to 3, 6 and 7. */
+static inline void write_dr(unsigned index, uint64_t value)
+{
+    switch (index) {
+    case 0: __asm__ volatile("mov %0, %%db0" : : "r"(value)); break;
+    case 1: __asm__ volatile("mov %0, %%db1" : : "r"(value)); break;
+    case 2: __asm__ volatile("mov %0, %%db2" : : "r"(value)); break;
+    case 3: __asm__ volatile("mov %0, %%db3" : : "r"(value)); break;
+    case 6: __asm__ volatile("mov %0, %%db6" : : "r"(value)); break;
+    default: __asm__ volatile("mov %0, %%db7" : : "r"(value)); break;
+    }
+}
+
+static inline uint64_t read_dr6(void)
+{
+    uint64_t value;
+    __asm__("mov %%db6, %0" : "=r"(value));
+    return value;
+}
+
+/* The data segment selectors that are loaded. */
+struct data_segments {
+    uint16_t ds, es, fs, gs;
+};
+
+static inline struct data_segments read_data_segments(void)
+{
+    struct data_segments s;
+    __asm__("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+            : "=r"(s.ds), "=r"(s.es), "=r"(s.fs), "=r"(s.gs));
+    return s;
+}
+
 static inline void xsetbv(uint32_t index, uint64_t value)
 {
     __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
