@@ -15,6 +15,7 @@ bool hypercall_should_yield(void)
 {
     struct cpu *cpu = this_cpu();
 
+    arch_interleave();
     if (atomic_load(&cpu->work) == 0 && cpu->locks_held == 0)
         arch_interrupt_window();
     return atomic_load(&cpu->work) != 0;

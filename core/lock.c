@@ -43,6 +43,7 @@ static void lock_ordered(struct spinlock *lock, unsigned highest_ok)
 
     for (unsigned i = 0; i < cpu->locks_held; i++)
         ASSERT(cpu->lock_ranks[i] <= highest_ok);
+    arch_interleave();
     ticket_take(lock);
     rank_push(cpu, lock->rank);
 }
@@ -66,8 +67,10 @@ void spin_lock_nested(struct spinlock *lock)
 
 bool spin_try_lock(struct spinlock *lock)
 {
-    uint16_t ticket = atomic_load_explicit(&lock->now_serving, memory_order_relaxed);
+    uint16_t ticket;
 
+    arch_interleave();
+    ticket = atomic_load_explicit(&lock->now_serving, memory_order_relaxed);
     if (!atomic_compare_exchange_strong(&lock->next_ticket, &ticket, ticket + 1))
         return false;
     rank_push(this_cpu(), lock->rank);
@@ -80,6 +83,7 @@ void spin_unlock(struct spinlock *lock)
 
     rank_pop(this_cpu(), lock->rank);
     atomic_store_explicit(&lock->now_serving, serving + 1, memory_order_release);
+    arch_interleave();
 }
 
 unsigned long spin_lock_irqsave(struct spinlock *lock)

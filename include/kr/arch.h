@@ -29,6 +29,9 @@ struct xen_sysctl;
  *   unsigned long arch_irq_save(void);          interrupts off, returns what to restore
  *   void arch_irq_restore(unsigned long);
  *   void arch_cpu_relax(void);                  inside spin loops
+ *   void arch_interleave(void);                 here another CPU may be seen to act: nothing on
+ *                                               hardware, where that is so everywhere; a simulated
+ *                                               machine may let another CPU go on
  *   void *frame_to_virt(mfn_t);                 every RAM frame is mapped
  *   mfn_t virt_to_frame(const void *);
  */

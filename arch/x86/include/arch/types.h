@@ -71,3 +71,7 @@ static inline void arch_cpu_relax(void)
 {
     __asm__ volatile("pause");
 }
+
+static inline void arch_interleave(void)
+{
+}

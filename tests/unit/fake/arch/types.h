@@ -45,6 +45,10 @@ static inline void arch_cpu_relax(void)
     thrd_yield();
 }
 
+static inline void arch_interleave(void)
+{
+}
+
 /* A test that needs frames defines these two as functions of its own arena, or links
  * tests/unit/fake/memory.c. */
 void *frame_to_virt(mfn_t mfn);
