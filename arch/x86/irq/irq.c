@@ -4,6 +4,7 @@
 #include <kr/log.h>
 #include <x86/irq.h>
 #include <x86/lapic.h>
+#include <x86/tlb.h>
 
 void irq_dispatch(unsigned vector)
 {
@@ -12,7 +13,10 @@ void irq_dispatch(unsigned vector)
         lapic_eoi();
         cpu_raise_work(this_cpu(), CPU_WORK_TIMER);
         break;
-    case VECTOR_KICK: lapic_eoi(); break;
+    case VECTOR_KICK:
+        lapic_eoi();
+        tlb_serve_request();
+        break;
     case VECTOR_SPURIOUS: break;
     case VECTOR_ERROR:
         lapic_eoi();

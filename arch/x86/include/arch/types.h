@@ -18,10 +18,11 @@ struct arch_cpu {
     uint64_t frame_end; /* end of the hardware frame in the current vCPU's register area */
     uint64_t scratch;
     struct x86_tss *tss;
-    uint64_t *gdt_l1;       /* page-table entries of the 32 GDT and LDT pages */
-    struct vcpu *fpu_owner; /* whose FPU state is in the registers */
-    struct vcpu *loaded;    /* whose segment state, roots and descriptors are loaded */
-    uint32_t flush_stamp;   /* TLB clock at this CPU's last full flush */
+    uint64_t *gdt_l1;             /* page-table entries of the 32 GDT and LDT pages */
+    struct vcpu *fpu_owner;       /* whose FPU state is in the registers */
+    struct vcpu *loaded;          /* whose segment state, roots and descriptors are loaded */
+    _Atomic uint32_t flush_stamp; /* TLB clock at this CPU's last full flush */
+    _Atomic bool flush_wanted;    /* another CPU waits for one */
     uint32_t apic_id;
     uint32_t gdt_loaded_count;
 };
@@ -67,9 +68,13 @@ static inline void arch_irq_restore(unsigned long flags)
         __asm__ volatile("sti" : : : "memory");
 }
 
+void tlb_serve_request(void);
+
 static inline void arch_cpu_relax(void)
 {
     __asm__ volatile("pause");
+    if (((struct arch_cpu *)this_cpu())->flush_wanted)
+        tlb_serve_request();
 }
 
 static inline void arch_interleave(void)

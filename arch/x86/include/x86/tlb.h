@@ -22,3 +22,5 @@ void tlb_flush_local(void);
 void tlb_flush_guest_local(void);
 void tlb_flush_page_local(uint64_t va);
 void tlb_flush_guest_all(void);
+/* Does what another CPU waits for: called in spin loops and when this CPU was kicked. */
+void tlb_serve_request(void);
