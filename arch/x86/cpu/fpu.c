@@ -26,7 +26,7 @@
 void fpu_cpu_init(void)
 {
     write_cr0(read_cr0() & ~(uint64_t)CR0_TS);
-    __asm__ volatile("fninit");
+    fpu_reset();
     if (cpu_features.xsave)
         xsetbv(0, XCR0_FP);
 }
@@ -71,20 +71,11 @@ void fpu_save(struct vcpu *v)
     write_cr0(read_cr0() & ~(uint64_t)CR0_TS);
     if (cpu_features.xsave) {
         xsetbv(0, cpu_features.xcr0_supported);
-        __asm__ volatile("xsave64 (%0)" : : "r"(v->arch.fpu), "a"(~0u), "d"(~0u) : "memory");
+        fpu_xsave(v->arch.fpu);
     } else {
-        __asm__ volatile("fxsave64 (%0)" : : "r"(v->arch.fpu) : "memory");
+        fpu_fxsave(v->arch.fpu);
     }
     cpu->arch.fpu_owner = NULL;
-}
-
-/* Older AMD CPUs leave the pointers of the last x87 instruction alone unless an exception is
- * pending: another vCPU's would stay. An instruction of ours takes their place. */
-static void fp_pointers_hide(void)
-{
-    static const uint32_t zero;
-
-    __asm__ volatile("fnclex; ffree %%st(7); fildl %0" : : "m"(zero));
 }
 
 void fpu_load(struct vcpu *v)
@@ -94,13 +85,15 @@ void fpu_load(struct vcpu *v)
 
     if (cpu->arch.fpu_owner != v) {
         write_cr0(cr0);
+        /* Older AMD CPUs leave the pointers of the last x87 instruction alone unless an exception is
+         * pending: another vCPU's would stay. An instruction of ours takes their place. */
         if (!cpu_features.loads_fp_pointers)
-            fp_pointers_hide();
+            fpu_pointers_replace();
         if (cpu_features.xsave) {
             xsetbv(0, cpu_features.xcr0_supported);
-            __asm__ volatile("xrstor64 (%0)" : : "r"(v->arch.fpu), "a"(~0u), "d"(~0u) : "memory");
+            fpu_xrstor(v->arch.fpu);
         } else {
-            __asm__ volatile("fxrstor64 (%0)" : : "r"(v->arch.fpu) : "memory");
+            fpu_fxrstor(v->arch.fpu);
         }
         cpu->arch.fpu_owner = v;
     }

@@ -104,6 +104,40 @@ static inline void xsetbv(uint32_t index, uint64_t value)
     __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
+static inline void fpu_reset(void)
+{
+    __asm__ volatile("fninit");
+}
+
+/* The FPU's registers to and from memory: all components that XCR0 names, or the legacy ones. */
+static inline void fpu_xsave(void *area)
+{
+    __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+static inline void fpu_xrstor(const void *area)
+{
+    __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+static inline void fpu_fxsave(void *area)
+{
+    __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static inline void fpu_fxrstor(const void *area)
+{
+    __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
+/* An x87 instruction of no other effect. */
+static inline void fpu_pointers_replace(void)
+{
+    static const uint32_t zero;
+
+    __asm__ volatile("fnclex; ffree %%st(7); fildl %0" : : "m"(zero));
+}
+
 static inline void irq_enable(void)
 {
     __asm__ volatile("sti" : : : "memory");

@@ -40,8 +40,9 @@ void pv_invalid_opcode(struct vcpu *v);
 /* A #PF of the guest that is really the LDT window being filled. */
 bool pv_ldt_fault(struct vcpu *v, uint64_t addr);
 
-/* ---- mm/access.c: the address space that is loaded, the kernel's or user mode's; the address has
- * passed pv_range_is_allowed(). 0, or -EFAULT ---------------------------------------------------
+/* ---- mm/loaded_space.c: the address space that is loaded, the kernel's or user mode's; the
+ * address has passed pv_range_is_allowed(). 0, or -EFAULT
+ * ---------------------------------------------------
  */
 
 int loaded_space_read(void *dst, uint64_t va, size_t size_bytes) __must_check;
