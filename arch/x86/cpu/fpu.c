@@ -85,8 +85,8 @@ void fpu_load(struct vcpu *v)
 
     if (cpu->arch.fpu_owner != v) {
         write_cr0(cr0);
-        /* Older AMD CPUs leave the pointers of the last x87 instruction alone unless an exception is
-         * pending: another vCPU's would stay. An instruction of ours takes their place. */
+        /* Older AMD CPUs leave the pointers of the last x87 instruction alone unless an exception
+         * is pending: another vCPU's would stay. An instruction of ours takes their place. */
         if (!cpu_features.loads_fp_pointers)
             fpu_pointers_replace();
         if (cpu_features.xsave) {

@@ -33,6 +33,13 @@ void write_dr(unsigned index, uint64_t value);
 uint64_t read_dr6(void);
 void xsetbv(uint32_t index, uint64_t value);
 
+void fpu_reset(void);
+void fpu_xsave(void *area);
+void fpu_xrstor(const void *area);
+void fpu_fxsave(void *area);
+void fpu_fxrstor(const void *area);
+void fpu_pointers_replace(void);
+
 struct data_segments {
     uint16_t ds, es, fs, gs;
 };

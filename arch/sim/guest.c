@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest mode (sim/guest.h): entering and leaving it, and the part of a guest kernel that lies
+ * between its code and the hypervisor: handlers' entries and exits. */
+#include <kr/cpu.h>
+#include <kr/errno.h>
+#include <kr/log.h>
+#include <sim/cpu.h>
+#include <sim/guest.h>
+#include <sim/mmu.h>
+#include <sim/random.h>
+#include <x86/traps.h>
+
+#include <xen/xen.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine_internal.h"
+
+#define GUEST_STACK_BYTES (256 * KIB)
+#define GUEST_COUNT_MAX   4096
+#define SYSCALL_BYTES     2
+#define NESTING_MAX       8
+
+enum leave { LEAVE_SYSCALL, LEAVE_TRAP, LEAVE_PAUSE };
+
+struct sim_guest {
+    struct vcpu *vcpu;
+    uint16_t domain_id;
+    uint64_t domain_created_ns;
+    struct fibre fibre;
+    struct sim_cpu *cpu; /* where it runs now */
+    enum leave leave;
+    unsigned vector;
+    uint32_t error_code;
+    uint64_t fault_address;
+    unsigned nesting; /* handlers under way */
+    int trap_taken;
+};
+
+static struct sim_guest *guests[GUEST_COUNT_MAX];
+
+void sim_text_fill(void *page)
+{
+    static const uint8_t syscall[] = {0x0f, 0x05}, store[] = {0x48, 0x89, 0x37};
+    uint8_t *text = page;
+
+    memset(text, 0x90, PAGE_SIZE);
+    memcpy(text + (SIM_PC_SYSCALL - SIM_VIRT_BASE), syscall, sizeof(syscall));
+    memcpy(text + (SIM_PC_STORE - SIM_VIRT_BASE), store, sizeof(store));
+    memcpy(text + (SIM_PC_USER - SIM_VIRT_BASE), syscall, sizeof(syscall));
+}
+
+struct vcpu *sim_guest_vcpu(const struct sim_guest *g)
+{
+    return g->vcpu;
+}
+
+/* ---- the hypervisor's side --------------------------------------------------------------------
+ */
+
+static void guest_main(void *argument)
+{
+    struct sim_guest *g = argument;
+
+    sim_guest_main(g);
+    for (;;)
+        sim_guest_pause(g);
+}
+
+/* Its vCPU starts again from nothing: whatever it was in the middle of is forgotten. */
+static void guest_restart(struct sim_guest *g)
+{
+    fibre_destroy(&g->fibre);
+    fibre_create(&g->fibre, GUEST_STACK_BYTES, guest_main, g);
+    g->nesting = 0;
+    g->trap_taken = -1;
+}
+
+static bool is_of(const struct sim_guest *g, const struct vcpu *v)
+{
+    return g->vcpu == v && g->domain_id == v->domain->id &&
+           g->domain_created_ns == v->domain->created_ns;
+}
+
+/* By the vCPU's address; the memory of one that has gone may hold another. */
+static struct sim_guest *guest_of(struct vcpu *v)
+{
+    unsigned slot = ((const char *)v - sim_ram) / sizeof(uint64_t) % GUEST_COUNT_MAX;
+
+    while (guests[slot] && guests[slot]->vcpu != v)
+        slot = (slot + 1) % GUEST_COUNT_MAX;
+    if (!guests[slot]) {
+        guests[slot] = calloc(1, sizeof(**guests));
+        ASSERT(guests[slot]);
+    }
+    if (!is_of(guests[slot], v)) {
+        guests[slot]->vcpu = v;
+        guests[slot]->domain_id = v->domain->id;
+        guests[slot]->domain_created_ns = v->domain->created_ns;
+        guest_restart(guests[slot]);
+    }
+    return guests[slot];
+}
+
+void sim_guests_destroy(void)
+{
+    for (unsigned i = 0; i < GUEST_COUNT_MAX; i++) {
+        if (guests[i])
+            fibre_destroy(&guests[i]->fibre);
+        free(guests[i]);
+        guests[i] = NULL;
+    }
+}
+
+static void deliver(struct sim_guest *g, struct x86_regs *regs)
+{
+    switch (g->leave) {
+    case LEAVE_SYSCALL:
+        regs->rip += SYSCALL_BYTES;
+        regs->rcx = regs->rip;
+        regs->r11 = regs->rflags;
+        syscall_from_guest(regs);
+        break;
+    case LEAVE_TRAP:
+        regs->vector = g->vector;
+        regs->error_code = g->error_code;
+        write_cr2(g->fault_address);
+        trap_from_guest(regs);
+        break;
+    case LEAVE_PAUSE: break;
+    }
+}
+
+void sim_guest_run(struct vcpu *v)
+{
+    struct sim_guest *g = guest_of(v);
+    struct x86_regs *regs = &v->arch.regs;
+
+    if (regs->rip == SIM_PC_ENTRY) {
+        regs->rip = SIM_PC_RUN;
+        guest_restart(g);
+    }
+    g->cpu = sim_cpu_self();
+    if (regs->rip == SIM_PC_SYSCALL) /* a call that goes on, perhaps after a handler */
+        g->leave = LEAVE_SYSCALL;
+    else
+        fibre_switch(&g->cpu->fibre, &g->fibre);
+    deliver(g, regs);
+}
+
+/* ---- the guest's side -------------------------------------------------------------------------
+ */
+
+static struct x86_regs *regs_of(struct sim_guest *g)
+{
+    return &g->vcpu->arch.regs;
+}
+
+/* Leaves guest mode and returns in it: perhaps on another CPU, perhaps elsewhere in the code. */
+static void leave(struct sim_guest *g, enum leave why)
+{
+    g->leave = why;
+    fibre_switch(&g->fibre, &g->cpu->fibre);
+}
+
+static void leave_by_trap(struct sim_guest *g, unsigned vector, uint32_t error_code,
+                          uint64_t address)
+{
+    g->vector = vector;
+    g->error_code = error_code;
+    g->fault_address = address;
+    leave(g, LEAVE_TRAP);
+}
+
+static void raw_syscall(struct sim_guest *g, uint64_t nr, const uint64_t args[6])
+{
+    struct x86_regs *regs = regs_of(g);
+
+    regs->rax = nr;
+    regs->rdi = args[0];
+    regs->rsi = args[1];
+    regs->rdx = args[2];
+    regs->r10 = args[3];
+    regs->r8 = args[4];
+    regs->r9 = args[5];
+    regs->rip = SIM_PC_SYSCALL;
+    leave(g, LEAVE_SYSCALL);
+}
+
+/* The words that pv/bounce.c has put on the stack for a handler, from RSP up. */
+struct handler_frame {
+    uint64_t rcx, r11;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+static bool has_error_code(uint64_t rip)
+{
+    unsigned vector = (rip - SIM_PC_TRAP(0)) / 16;
+
+    return rip >= SIM_PC_TRAP(0) &&
+           (vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21);
+}
+
+static bool frame_read(struct sim_guest *g, bool has_code, bool has_segments,
+                       struct handler_frame *f)
+{
+    uint64_t rsp = regs_of(g)->rsp, skip = (has_code ? 8 : 0) + (has_segments ? 32 : 0);
+    struct sim_fault fault;
+
+    return sim_mmu_access(rsp, f, 16, false, &fault) &&
+           sim_mmu_access(rsp + 16 + skip, &f->rip, 40, false, &fault);
+}
+
+/* The end of a handler: registers as they were, then iret. Where memory is not as it should be the
+ * guest is lost, as a real one would be: it goes on somewhere. */
+static void handler_return(struct sim_guest *g, const struct x86_regs *saved,
+                           const struct handler_frame *f)
+{
+    struct x86_regs *regs = regs_of(g);
+    struct iret_context ctx = {.rax = saved->rax,
+                               .r11 = f->r11,
+                               .rcx = f->rcx,
+                               .rip = f->rip,
+                               .cs = (uint32_t)f->cs,
+                               .rflags = f->rflags,
+                               .rsp = f->rsp,
+                               .ss = f->ss};
+    uint64_t rsp = (regs->rsp & ~15UL) - sizeof(ctx);
+    struct sim_fault fault;
+
+    regs->r15 = saved->r15;
+    regs->r14 = saved->r14;
+    regs->r13 = saved->r13;
+    regs->r12 = saved->r12;
+    regs->rbp = saved->rbp;
+    regs->rbx = saved->rbx;
+    regs->r10 = saved->r10;
+    regs->r9 = saved->r9;
+    regs->r8 = saved->r8;
+    regs->rdx = saved->rdx;
+    regs->rsi = saved->rsi;
+    regs->rdi = saved->rdi;
+    regs->rsp = rsp;
+    if (!sim_mmu_access(rsp, &ctx, sizeof(ctx), true, &fault)) {
+        regs->rip = SIM_PC_RUN;
+        return;
+    }
+    regs->rax = __HYPERVISOR_iret;
+    regs->rip = SIM_PC_SYSCALL;
+    leave(g, LEAVE_SYSCALL);
+}
+
+static bool is_trap_handler(uint64_t rip)
+{
+    return rip >= SIM_PC_TRAP(0) && rip < SIM_PC_TRAP(SIM_TRAP_COUNT);
+}
+
+/* Exceptions end what the code was doing: it goes on at SIM_PC_RUN and sees that from its RIP. */
+static void handler_run(struct sim_guest *g)
+{
+    struct x86_regs *regs = regs_of(g), saved = *regs;
+    uint64_t at = regs->rip;
+    struct handler_frame f;
+
+    if (!frame_read(g, has_error_code(at), at == SIM_PC_FAILSAFE, &f) ||
+        g->nesting == NESTING_MAX) {
+        regs->rip = SIM_PC_RUN;
+        return;
+    }
+    g->nesting++;
+    if (at == SIM_PC_EVENT) {
+        regs->rip = SIM_PC_RUN;
+        sim_guest_event(g);
+    } else if (is_trap_handler(at)) {
+        g->trap_taken = (at - SIM_PC_TRAP(0)) / 16;
+        f.rip = SIM_PC_RUN;
+    } else if (at == SIM_PC_FAILSAFE) {
+        f.rip = SIM_PC_RUN;
+    }
+    g->nesting--;
+    handler_return(g, &saved, &f);
+}
+
+static bool is_handler(uint64_t rip)
+{
+    return rip == SIM_PC_EVENT || rip == SIM_PC_FAILSAFE || rip == SIM_PC_NMI ||
+           is_trap_handler(rip);
+}
+
+/* Back in guest mode: handlers run until the code is where it was to go on, or somewhere else. */
+static bool wait_for(struct sim_guest *g, uint64_t rip)
+{
+    struct x86_regs *regs = regs_of(g);
+
+    for (;;) {
+        if (regs->rip == rip)
+            return true;
+        if (is_handler(regs->rip)) {
+            handler_run(g);
+        } else if (regs->rip == SIM_PC_RUN) {
+            return false;
+        } else if (regs->rip == SIM_PC_USER_SYSCALL) {
+            regs->rip = SIM_PC_RUN; /* from a user mode that is forgotten */
+            return false;
+        } else {
+            /* Nothing that this code knows: an invalid instruction. */
+            leave_by_trap(g, X86_EXC_UD, 0, 0);
+        }
+    }
+}
+
+long sim_hypercall(struct sim_guest *g, unsigned nr, const uint64_t args[6])
+{
+    raw_syscall(g, nr, args);
+    return wait_for(g, SIM_PC_AFTER_SYSCALL) ? (long)regs_of(g)->rax : -EINTR;
+}
+
+void sim_guest_pause(struct sim_guest *g)
+{
+    regs_of(g)->rip = SIM_PC_RUN;
+    leave(g, LEAVE_PAUSE);
+    wait_for(g, SIM_PC_RUN);
+}
+
+/* A fault is first the hypervisor's to mend; then the access is tried again. */
+static bool access_memory(struct sim_guest *g, uint64_t va, void *buffer, size_t size_bytes,
+                          bool is_write)
+{
+    struct sim_fault fault;
+
+    while (!sim_mmu_access(va, buffer, size_bytes, is_write, &fault)) {
+        regs_of(g)->rip = SIM_PC_RUN;
+        g->trap_taken = -1;
+        leave_by_trap(g, X86_EXC_PF, fault.error_code, fault.va);
+        wait_for(g, SIM_PC_RUN);
+        if (g->trap_taken >= 0)
+            return false;
+    }
+    return true;
+}
+
+bool sim_guest_read(struct sim_guest *g, uint64_t va, void *buffer, size_t size_bytes)
+{
+    return access_memory(g, va, buffer, size_bytes, false);
+}
+
+bool sim_guest_write(struct sim_guest *g, uint64_t va, const void *buffer, size_t size_bytes)
+{
+    return access_memory(g, va, (void *)buffer, size_bytes, true);
+}
+
+bool sim_guest_store(struct sim_guest *g, uint64_t va, uint64_t value)
+{
+    struct x86_regs *regs = regs_of(g);
+    struct sim_fault fault;
+
+    for (;;) {
+        regs->rdi = va;
+        regs->rsi = value;
+        regs->rip = SIM_PC_STORE;
+        if (sim_mmu_access(va, &value, sizeof(value), true, &fault)) {
+            regs->rip = SIM_PC_RUN;
+            return true;
+        }
+        leave_by_trap(g, X86_EXC_PF, fault.error_code, fault.va);
+        if (regs->rip == SIM_PC_STORE)
+            continue; /* mended: once more */
+        if (wait_for(g, SIM_PC_AFTER_STORE))
+            return true;
+        return false;
+    }
+}
+
+bool sim_guest_fault(struct sim_guest *g, unsigned vector, uint32_t error_code)
+{
+    struct x86_regs *regs = regs_of(g);
+    uint64_t before = regs->rip;
+
+    regs->rip = SIM_PC_SCRATCH;
+    g->trap_taken = -1;
+    leave_by_trap(g, vector, error_code, 0);
+    while (is_handler(regs->rip))
+        handler_run(g);
+    if (regs->rip - SIM_PC_SCRATCH > 15)
+        wait_for(g, SIM_PC_RUN);
+    regs->rip = before;
+    return g->trap_taken < 0;
+}
+
+int sim_guest_trap_taken(struct sim_guest *g)
+{
+    int vector = g->trap_taken;
+
+    g->trap_taken = -1;
+    return vector;
+}
+
+/* The kernel's side of a system call drops its frame: nothing there is needed again. */
+bool sim_guest_user_syscall(struct sim_guest *g)
+{
+    struct x86_regs *regs = regs_of(g), saved = *regs;
+    struct handler_frame f = {.rip = SIM_PC_USER,
+                              .cs = SEL_USER_CS64,
+                              .rflags = X86_FLAG_IF,
+                              .rsp = regs->rsp - 512,
+                              .ss = SEL_USER_DS};
+    bool was_there;
+
+    handler_return(g, &saved, &f);
+    while (is_handler(regs->rip))
+        handler_run(g);
+    was_there = regs->rip == SIM_PC_USER && !g->vcpu->arch.in_kernel;
+    if (was_there) {
+        leave(g, LEAVE_SYSCALL);
+        while (is_handler(regs->rip))
+            handler_run(g);
+    }
+    if (regs->rip != SIM_PC_USER_SYSCALL)
+        return false;
+    regs->rsp = saved.rsp;
+    regs->rip = SIM_PC_RUN;
+    return was_there;
+}

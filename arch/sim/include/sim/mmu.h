@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory as the code of a guest sees it: through the page tables that its CPU has loaded. */
+#pragma once
+
+#include <sim/cpu.h>
+
+struct sim_fault {
+    uint64_t va;
+    uint32_t error_code;
+};
+
+/* Reads or writes guest memory with user rights on this CPU. False: a page fault; what was before
+ * it has been copied. */
+bool sim_mmu_access(uint64_t va, void *buffer, size_t size_bytes, bool is_write,
+                    struct sim_fault *fault);
+/* A copy that others may write to meanwhile. */
+void sim_shared_copy(void *dst, const void *src, size_t size_bytes);
+void sim_tlb_flush(struct sim_cpu *cpu);

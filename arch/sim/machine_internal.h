@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's own state, shared by the files of arch/sim. */
+#pragma once
+
+#include <sim/cpu.h>
+#include <sim/fibre.h>
+#include <sim/machine.h>
+
+struct sim_machine_state {
+    struct sim_config config;
+    struct fibre operator_fibre; /* whoever called sim_machine_run() */
+    bool is_running;             /* CPUs may hand over to each other */
+    _Atomic bool is_pausing;
+    _Atomic uint64_t time_ns;
+    _Atomic enum sim_end end;
+};
+extern struct sim_machine_state machine;
+
+/* cpu.c */
+void sim_cpus_create(void);
+void sim_cpus_start(void);
+void sim_cpus_stop(void);
+void sim_machine_off(enum sim_end end) __noreturn;
+/* map.c: RAM, frame table, M2P. */
+void sim_memory_create(void);
+void sim_memory_destroy(void);
+/* machine.c: what ACPI would have told (acpi_info). */
+void sim_firmware_init(void);
+/* dom0.c */
+void sim_dom0_create(void);
+/* pci.c: configuration space behind the ports 0xcf8 to 0xcff. */
+uint32_t sim_pci_port_read(uint16_t port, unsigned bytes);
+void sim_pci_port_write(uint16_t port, unsigned bytes, uint32_t value);
+void sim_pci_init(void);
