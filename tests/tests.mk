@@ -40,7 +40,7 @@ test-unit: ## unit tests on the host (T="name ..." runs some)
 	$(Q)$(MAKE) -s --no-print-directory -k $(UNIT_PROGS) || true
 	$(Q)tests/unit/run.sh $(UNIT_PROGS)
 
--include tests/guest/guest.mk tests/system/system.mk
+-include tests/guest/guest.mk tests/system/system.mk tests/sim/sim.mk
 
 # Each layer ends with a line `N passed, N failed`; run.sh adds them up.
 test: ## all tests; ends with the count

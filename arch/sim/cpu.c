@@ -22,6 +22,7 @@
 #define POINT_NS_MAX    64
 #define CPU_STACK_BYTES (512 * KIB)
 #define RELAX_NS        100
+#define MOVES_MAX       3000000
 
 _Thread_local struct cpu *sim_cpu_now;
 _Thread_local int64_t sim_interleave_in = NEVER;
@@ -65,6 +66,17 @@ static void plan_interleaving(void)
         mean ? (int64_t)sim_random_below(SIM_STREAM_SCHEDULE, 2UL * mean + 1) : NEVER;
 }
 
+void sim_progress(void)
+{
+    machine.moves = 0;
+}
+
+static void move_count(void)
+{
+    if (++machine.moves > MOVES_MAX)
+        sim_failed("nothing gets anywhere: all CPUs spin, wait or restart");
+}
+
 static void hand_over(struct sim_cpu *from, struct sim_cpu *to)
 {
     if (to == from)
@@ -80,6 +92,7 @@ static void give_way(void)
         thrd_yield();
         return;
     }
+    move_count();
     plan_interleaving();
     hand_over(sim_cpu_self(), choose());
 }
@@ -94,6 +107,7 @@ void sim_interleave(void)
     plan_interleaving();
     if (!machine.is_running)
         return;
+    ASSERT(!sim_cpu_self()->is_in_guest);
     sim_time_pass(sim_random_below(SIM_STREAM_TIME, POINT_NS_MAX));
     hand_over(sim_cpu_self(), choose());
 }
@@ -143,11 +157,11 @@ void arch_cpu_idle(void)
 {
     struct sim_cpu *cpu = sim_cpu_self();
 
-    cpu->is_idle = true;
     do {
+        cpu->is_idle = true;
         give_way();
+        cpu->is_idle = false;
     } while (!sim_cpu_take_interrupts() && cpu->cpu.work == 0);
-    cpu->is_idle = false;
 }
 
 void arch_interrupt_window(void)
@@ -163,6 +177,7 @@ void arch_interrupt_window(void)
 static bool may_enter_guest(struct sim_cpu *cpu)
 {
     arch_interleave();
+    move_count();
     if (machine.is_pausing) {
         cpu->is_parked = true;
         give_way();

@@ -132,6 +132,14 @@ static void deliver(struct sim_guest *g, struct x86_regs *regs)
     }
 }
 
+/* A guest's code is no part of the hypervisor: it must not call what takes locks. */
+static void fibre_enter(struct sim_guest *g)
+{
+    g->cpu->is_in_guest = true;
+    fibre_switch(&g->cpu->fibre, &g->fibre);
+    g->cpu->is_in_guest = false;
+}
+
 void sim_guest_run(struct vcpu *v)
 {
     struct sim_guest *g = guest_of(v);
@@ -145,7 +153,7 @@ void sim_guest_run(struct vcpu *v)
     if (regs->rip == SIM_PC_SYSCALL) /* a call that goes on, perhaps after a handler */
         g->leave = LEAVE_SYSCALL;
     else
-        fibre_switch(&g->cpu->fibre, &g->fibre);
+        fibre_enter(g);
     deliver(g, regs);
 }
 

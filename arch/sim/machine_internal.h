@@ -11,6 +11,7 @@ struct sim_machine_state {
     struct fibre operator_fibre; /* whoever called sim_machine_run() */
     bool is_running;             /* CPUs may hand over to each other */
     _Atomic bool is_pausing;
+    _Atomic uint64_t moves; /* hand-overs and doors since the last progress */
     _Atomic uint64_t time_ns;
     _Atomic enum sim_end end;
 };

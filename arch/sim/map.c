@@ -18,7 +18,7 @@
 
 #define FRAMES_PER_GIB   (GIB >> PAGE_SHIFT)
 #define M2P_CHUNK_FRAMES (FRAMES_PER_GIB * sizeof(uint64_t) / PAGE_SIZE)
-#define GIB_COUNT_MAX    1024
+#define GIB_COUNT_MAX    (SIM_RAM_MAX / GIB)
 #define FIRMWARE_FRAMES  16 /* at address 0, never ours */
 #define PHYS_BITS        46
 
@@ -77,7 +77,7 @@ void sim_memory_create(void)
         ram_frames += ranges[i].count;
         ram_bytes = c->ram[i].start + c->ram[i].size_bytes;
     }
-    ASSERT(ram_bytes <= GIB_COUNT_MAX * GIB);
+    ASSERT(ram_bytes <= SIM_RAM_MAX);
     sim_ram = map_sparse(ram_bytes);
     table_bytes =
         (ALIGN_UP(ram_bytes >> PAGE_SHIFT, BIT(PAGE_SECTION_SHIFT))) * sizeof(struct page);

@@ -85,7 +85,8 @@ static long memory_op_memory_map(struct hypercall_args *args)
     /* Tools may replace the map at any moment. */
     spin_lock(&d->lock);
     count = d->arch.e820_count;
-    memcpy(entries, d->arch.e820, count * ENTRY_BYTES);
+    if (count != 0)
+        memcpy(entries, d->arch.e820, count * ENTRY_BYTES);
     spin_unlock(&d->lock);
     if (count == 0)
         return -ENOSYS;

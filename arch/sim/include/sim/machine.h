@@ -8,6 +8,7 @@
 #include <kr/types.h>
 
 #define SIM_RAM_RANGES_MAX 8
+#define SIM_RAM_MAX        (1024 * GIB)
 #define SIM_NODE_MAX       8
 #define SIM_DEVICE_MAX     4
 #define SIM_GSI_COUNT      24
@@ -44,6 +45,9 @@ enum sim_pause {
 enum sim_pause sim_machine_run(void);
 /* From a guest's code: run no more of it, the machine stops at the next doors. */
 void sim_pause_request(void);
+
+/* A guest got somewhere. Without that for very long, the machine is said to hang (sim_failed()). */
+void sim_progress(void);
 
 uint64_t sim_time_ns(void);
 void sim_time_pass(uint64_t ns);

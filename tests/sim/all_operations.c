@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* Every file of generators. */
+#include "gen.h"
+
+extern const struct operation raw_operations[], build_operations[];
+
+const struct operation *const all_operations[] = {raw_operations, build_operations, NULL};

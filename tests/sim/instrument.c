@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypervisor's allocators, seen from outside: the linker leads their callers through here
+ * (--wrap, tests/sim/sim.mk). Free frames and freed objects are poisoned for AddressSanitizer,
+ * small objects get a forbidden zone behind them, and any allocation can be made to fail.
+ */
+#include "sim.h"
+
+#include <kr/heap.h>
+#include <kr/page.h>
+#include <sim/random.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../../core/page_internal.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POISONS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISONS 1
+#endif
+#endif
+#ifdef POISONS
+#include <sanitizer/asan_interface.h>
+#else
+#define __asan_poison_memory_region(p, n)   ((void)(p), (void)(n))
+#define __asan_unpoison_memory_region(p, n) ((void)(p), (void)(n))
+#endif
+
+#define ZONE_BYTES 16
+#define LINK_BYTES 8 /* the heap chains free objects through their first byte */
+
+/* ---- failing ----------------------------------------------------------------------------------
+ */
+
+static _Thread_local unsigned depth; /* inside an allocation: not one of its own */
+static uint64_t allocations, failures, fail_at, fail_one_in;
+static bool keeps_failing_then;
+
+void alloc_reset(void)
+{
+    allocations = failures = fail_at = fail_one_in = 0;
+}
+
+void alloc_fail_after(uint64_t n, bool keeps_failing)
+{
+    fail_at = n ? allocations + n : 0;
+    keeps_failing_then = keeps_failing;
+}
+
+void alloc_fail_one_in(uint64_t count)
+{
+    fail_one_in = count;
+}
+
+uint64_t alloc_count(void)
+{
+    return allocations;
+}
+
+uint64_t alloc_failed_count(void)
+{
+    return failures;
+}
+
+static bool must_fail(void)
+{
+    bool fails;
+
+    if (depth > 0)
+        return false;
+    allocations++;
+    fails =
+        (fail_at && (allocations == fail_at || (keeps_failing_then && allocations > fail_at))) ||
+        sim_random_one_in(SIM_STREAM_FAULT, fail_one_in);
+    failures += fails;
+    return fails;
+}
+
+/* ---- frames -----------------------------------------------------------------------------------
+ */
+
+mfn_t __real_page_alloc(unsigned order, unsigned flags);
+mfn_t __real_page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags);
+void __real_page_free(mfn_t mfn, unsigned order);
+void __real_page_free_scrubbed(mfn_t mfn, unsigned order);
+void __real_page_free_range(mfn_t first, uint64_t count);
+void __real_page_free_block(mfn_t mfn, unsigned order, bool is_zero);
+void __real_page_zero(mfn_t mfn, unsigned order);
+
+static mfn_t frames_open(mfn_t mfn, unsigned order)
+{
+    if (mfn != MFN_INVALID)
+        __asan_unpoison_memory_region(frame_to_virt(mfn), PAGE_SIZE << order);
+    return mfn;
+}
+
+static void frames_close(mfn_t mfn, uint64_t count)
+{
+    __asan_poison_memory_region(frame_to_virt(mfn), count * PAGE_SIZE);
+}
+
+mfn_t __wrap_page_alloc(unsigned order, unsigned flags)
+{
+    return must_fail() ? MFN_INVALID : frames_open(__real_page_alloc(order, flags), order);
+}
+
+mfn_t __wrap_page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags)
+{
+    return must_fail() ? MFN_INVALID
+                       : frames_open(__real_page_alloc_below(order, max_addr_bits, flags), order);
+}
+
+void __wrap_page_zero(mfn_t mfn, unsigned order)
+{
+    frames_open(mfn, order);
+    __real_page_zero(mfn, order);
+}
+
+void __wrap_page_free(mfn_t mfn, unsigned order)
+{
+    frames_close(mfn, BIT(order));
+    __real_page_free(mfn, order);
+}
+
+void __wrap_page_free_scrubbed(mfn_t mfn, unsigned order)
+{
+    __real_page_free_scrubbed(mfn, order);
+    frames_close(mfn, BIT(order));
+}
+
+void __wrap_page_free_range(mfn_t first, uint64_t count)
+{
+    frames_close(first, count);
+    __real_page_free_range(first, count);
+}
+
+void __wrap_page_free_block(mfn_t mfn, unsigned order, bool is_zero)
+{
+    frames_close(mfn, BIT(order));
+    __real_page_free_block(mfn, order, is_zero);
+}
+
+/* ---- small objects ----------------------------------------------------------------------------
+ */
+
+void *__real_heap_alloc_for(struct domain_memory *m, size_t size_bytes);
+void __real_heap_free(void *object);
+
+#define OBJECT_ALIGN 16 /* the heap's least */
+
+/* What was asked for, by an object's place in RAM: sparse, as RAM is. */
+static uint32_t *object_bytes(const void *object)
+{
+    static uint32_t *table;
+
+    if (!table) {
+        table = mmap(NULL, SIM_RAM_MAX / OBJECT_ALIGN * sizeof(*table), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (table == MAP_FAILED)
+            abort();
+    }
+    return &table[virt_to_phys(object) / OBJECT_ALIGN];
+}
+
+static void *object_make(struct domain_memory *m, size_t size_bytes)
+{
+    void *object;
+
+    if (size_bytes == 0 || size_bytes > HEAP_LARGE_MAX - ZONE_BYTES || must_fail())
+        return NULL;
+    depth++;
+    object = __real_heap_alloc_for(m, size_bytes + ZONE_BYTES);
+    depth--;
+    if (!object)
+        return NULL;
+    *object_bytes(object) = (uint32_t)size_bytes;
+    __asan_unpoison_memory_region(object, size_bytes);
+    __asan_poison_memory_region((char *)object + size_bytes, ZONE_BYTES);
+    return object;
+}
+
+void *__wrap_heap_alloc_for(struct domain_memory *m, size_t size_bytes)
+{
+    return object_make(m, size_bytes);
+}
+
+void *__wrap_heap_alloc(size_t size_bytes)
+{
+    return object_make(NULL, size_bytes);
+}
+
+void *__wrap_heap_zalloc_for(struct domain_memory *m, size_t size_bytes)
+{
+    void *object = object_make(m, size_bytes);
+
+    if (object)
+        memset(object, 0, size_bytes);
+    return object;
+}
+
+void *__wrap_heap_zalloc(size_t size_bytes)
+{
+    return __wrap_heap_zalloc_for(NULL, size_bytes);
+}
+
+void *__wrap_heap_zalloc_array(struct domain_memory *m, size_t count, size_t element_bytes)
+{
+    size_t size_bytes;
+
+    if (__builtin_mul_overflow(count, element_bytes, &size_bytes))
+        return NULL;
+    return __wrap_heap_zalloc_for(m, size_bytes);
+}
+
+void __wrap_heap_free(void *object)
+{
+    size_t size_bytes;
+
+    if (!object)
+        return;
+    size_bytes = *object_bytes(object);
+    __asan_unpoison_memory_region(object, size_bytes + ZONE_BYTES);
+    depth++;
+    __real_heap_free(object);
+    depth--;
+    /* A large object's frames have been closed by the page allocator. */
+    if ((uintptr_t)object % PAGE_SIZE != 0 && !__asan_address_is_poisoned(object) &&
+        size_bytes > LINK_BYTES)
+        __asan_poison_memory_region((char *)object + LINK_BYTES, size_bytes - LINK_BYTES);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of the present run, for the files of the simulation. */
+#pragma once
+
+#include "gen.h"
+
+#define DOMAINS_SEEN_MAX 64
+
+struct run_state {
+    const struct run_options *options;
+    uint64_t step, step_count;
+    uint64_t groups_off;
+    unsigned steps_per_pause; /* between two looks at the rules */
+    unsigned steps_since_pause;
+    unsigned stir_one_in; /* steps per happening at a device */
+    bool is_over;         /* all steps done: dom0 ends what there is */
+    bool is_clean;        /* and has */
+    uint64_t checks;
+    uint16_t domains[DOMAINS_SEEN_MAX]; /* ids of those that there were at the last pause */
+    unsigned domain_count;
+};
+extern struct run_state run;
+
+/* False: this step is left out, or the run is over. */
+bool run_step_begin(struct actor *a);
+void run_step_end(struct actor *a);
+/* dom0's last act: gives back what it has of others, destroys every other domain. */
+void run_clean_up(struct actor *a);

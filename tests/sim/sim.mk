@@ -1,0 +1,47 @@
+# The simulation: `make sim SEED=n STEPS=m` repeats one run, `make sim RUNS=n` makes many.
+#
+# All of the hypervisor and of arch/sim is linked into one program under ASan and UBSan. The data of
+# those files goes to sections of its own, so that one process can make run after run
+# (tests/sim/reset.c), and the allocators are called through tests/sim/instrument.c.
+include arch/sim/build.mk
+
+SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fno-strict-aliasing \
+              -fvisibility=hidden -fsanitize=address,undefined -fno-sanitize-recover=all \
+              -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(XENDEFS) $(SIM_INCLUDES)
+SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block page_free_scrubbed \
+              page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free
+SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
+SIM_TESTS  := $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
+SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss
+
+# $(1) folder below build, $(2) variable prefix: rules for the hypervisor's objects and the tests'.
+define sim_objects
+$(B)/$(1)/%.c.o: %.c
+	@mkdir -p $$(@D)
+	$$(Q)$$($(2)_CC) $$($(2)_CFLAGS) -MMD -MP -c -o $$@ $$<
+$(B)/$(1)/%.S.o: %.S
+	@mkdir -p $$(@D)
+	$$(Q)$$($(2)_CC) $$($(2)_CFLAGS) -c -o $$@ $$<
+$(B)/$(1)/hypervisor.o: $(patsubst %,$(B)/$(1)/%.o,$(SIM_CORE) $(SIM_PORT)) $(B)/$(1)/$(B)/gen/symbols_empty.c.o
+	$$(Q)ld -r -o $$@ $$^
+	$$(Q)objcopy $(SIM_KEEP) $$@
+endef
+
+SIM_CC := $(CC)
+$(eval $(call sim_objects,sim,SIM))
+
+$(B)/sim/sim: $(B)/sim/hypervisor.o $(patsubst %,$(B)/sim/%.o,$(SIM_TESTS) tests/sim/main.c)
+	$(Q)$(SIM_CC) $(SIM_CFLAGS) $(SIM_LDFLAGS) -o $@ $^
+
+$(B)/sim/core/version.c.o $(B)/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
+
+ifneq ($(filter sim% test-sim,$(MAKECMDGOALS)),)
+-include $(shell find $(B)/sim -name '*.d' 2>/dev/null)
+endif
+
+RUNS_DEFAULT := 1000
+.PHONY: sim
+sim: $(B)/sim/sim ## the core as a process: RUNS=n seeds from FIRST=1, or one SEED=n (STEPS=m V=1)
+	@$(B)/sim/sim $(if $(SEED),--seed $(SEED),--runs $(or $(RUNS),$(RUNS_DEFAULT))) \
+	    $(if $(FIRST),--first $(FIRST)) $(if $(STEPS),--steps $(STEPS)) $(if $(CPUS),--cpus $(CPUS)) \
+	    $(if $(V),--verbose) $(SIM_ARGS)
