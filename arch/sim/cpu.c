@@ -23,6 +23,7 @@
 #define CPU_STACK_BYTES (512 * KIB)
 #define RELAX_NS        100
 #define MOVES_MAX       3000000
+#define JUMPS_MAX       100
 
 _Thread_local struct cpu *sim_cpu_now;
 _Thread_local int64_t sim_interleave_in = NEVER;
@@ -68,7 +69,7 @@ static void plan_interleaving(void)
 
 void sim_progress(void)
 {
-    machine.moves = 0;
+    machine.moves = machine.jumps = 0;
 }
 
 static void move_count(void)
@@ -256,7 +257,7 @@ enum sim_pause sim_machine_run(void)
         if (machine.is_pausing)
             break;
         timer_ns = next_timer_ns();
-        if (timer_ns == UINT64_MAX) {
+        if (timer_ns == UINT64_MAX || ++machine.jumps > JUMPS_MAX) {
             why = SIM_PAUSE_IDLE;
             break;
         }

@@ -12,6 +12,7 @@ struct sim_machine_state {
     bool is_running;             /* CPUs may hand over to each other */
     _Atomic bool is_pausing;
     _Atomic uint64_t moves; /* hand-overs and doors since the last progress */
+    _Atomic uint64_t jumps; /* of time, over idleness, since then */
     _Atomic uint64_t time_ns;
     _Atomic enum sim_end end;
 };

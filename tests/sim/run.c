@@ -140,6 +140,7 @@ static void wake_somebody(void)
     struct domain *d = domain_get(0);
 
     run.steps_since_pause = 0;
+    sim_progress();
     if (d) {
         event_raise_virq(d->vcpus[0], 0);
         vcpu_kick(d->vcpus[0]);

@@ -38,7 +38,7 @@ void sim_machine_stop(void);
 
 enum sim_pause {
     SIM_PAUSE_WANTED, /* sim_pause_request() */
-    SIM_PAUSE_IDLE,   /* every CPU waits and no timer will ever fire */
+    SIM_PAUSE_IDLE,   /* every CPU waits, and timers alone get no guest to go on */
     SIM_PAUSE_OFF,    /* dom0 or the hypervisor has switched the machine off */
 };
 /* Lets the CPUs run until each of them is idle or at a guest's door with nothing left to do. */
