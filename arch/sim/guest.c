@@ -132,7 +132,6 @@ static void deliver(struct sim_guest *g, struct x86_regs *regs)
     }
 }
 
-/* A guest's code is no part of the hypervisor: it must not call what takes locks. */
 static void fibre_enter(struct sim_guest *g)
 {
     g->cpu->is_in_guest = true;

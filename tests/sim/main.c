@@ -2,7 +2,9 @@
 /*
  * The simulation's command line.
  *   sim --seed N [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip LIST] [--verbose]
- *   sim --runs N [--first SEED] [--jobs J] ...     many seeds, each worker a process of its own
+ *   sim --runs N [--first SEED] [--jobs J] [--twice] ...
+ *                                  many seeds, in worker processes; twice: and each again, to
+ * compare
  */
 #include "sim.h"
 
@@ -25,6 +27,7 @@ struct totals {
 static struct run_options options;
 static uint64_t runs, first_seed = 1;
 static unsigned jobs;
+static bool runs_twice;
 
 static void usage(void)
 {
@@ -36,13 +39,19 @@ static void usage(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"seed", required_argument, NULL, 's'}, {"steps", required_argument, NULL, 'n'},
-        {"runs", required_argument, NULL, 'r'}, {"first", required_argument, NULL, 'f'},
-        {"jobs", required_argument, NULL, 'j'}, {"cpus", required_argument, NULL, 'c'},
-        {"serial", no_argument, NULL, 'S'},     {"each", no_argument, NULL, 'e'},
-        {"off", required_argument, NULL, 'o'},  {"skip", required_argument, NULL, 'k'},
-        {"verbose", no_argument, NULL, 'v'},    {0}};
+    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+                                          {"steps", required_argument, NULL, 'n'},
+                                          {"runs", required_argument, NULL, 'r'},
+                                          {"first", required_argument, NULL, 'f'},
+                                          {"jobs", required_argument, NULL, 'j'},
+                                          {"cpus", required_argument, NULL, 'c'},
+                                          {"serial", no_argument, NULL, 'S'},
+                                          {"each", no_argument, NULL, 'e'},
+                                          {"off", required_argument, NULL, 'o'},
+                                          {"skip", required_argument, NULL, 'k'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"twice", no_argument, NULL, '2'},
+                                          {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -57,6 +66,7 @@ static void parse(int argc, char **argv)
         case 'e': options.checks_each_step = true; break;
         case 'o': options.groups_off = strtoull(optarg, NULL, 0); break;
         case 'k': options.skip = optarg; break;
+        case '2': runs_twice = true; break;
         case 'v': options.is_verbose = true; break;
         default: usage();
         }
@@ -74,6 +84,18 @@ static void one(void)
            r.steps, r.hypercalls, r.checks, r.digest);
 }
 
+/* The same seed does the same. */
+static void run_again(const struct run_result *before)
+{
+    struct run_result r;
+
+    run_machine(&options, &r);
+    RULE("repeatable", r.digest == before->digest && r.steps == before->steps,
+         "%lu steps with digest %016lx, then %lu with %016lx", before->steps, before->digest,
+         r.steps, r.digest);
+    reset_all();
+}
+
 /* Takes seeds until there are no more. */
 static void work(struct totals *t, unsigned worker)
 {
@@ -86,6 +108,8 @@ static void work(struct totals *t, unsigned worker)
         options.seed = seed;
         run_machine(&options, &r);
         reset_all();
+        if (runs_twice)
+            run_again(&r);
         t->runs++;
         t->steps += r.steps;
         t->hypercalls += r.hypercalls;

@@ -53,7 +53,7 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->device_count = draw(SIM_DEVICE_MAX + 1);
     c->dom0_vcpus = 1 + draw(MIN(c->cpu_count + 1, 4U));
     c->dom0_pages = SIM_PAGES_MIN + draw(4) * 32;
-    c->interleave_mean = 1U << draw(8);
+    c->interleave_mean = 2U << draw(14);
     c->late_one_in = draw(3) ? 0 : 8;
     if (o->is_serial)
         c->interleave_mean = 0;

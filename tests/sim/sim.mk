@@ -28,6 +28,8 @@ $(B)/$(1)/hypervisor.o: $(patsubst %,$(B)/$(1)/%.o,$(SIM_CORE) $(SIM_PORT)) $(B)
 endef
 
 SIM_CC := $(CC)
+# Points of interleaving at every branch (arch/sim/cpu.c).
+$(patsubst %,$(B)/sim/%.o,$(SIM_CORE)): SIM_CFLAGS += -fsanitize-coverage=trace-pc
 $(eval $(call sim_objects,sim,SIM))
 
 $(B)/sim/sim: $(B)/sim/hypervisor.o $(patsubst %,$(B)/sim/%.o,$(SIM_TESTS) tests/sim/main.c)

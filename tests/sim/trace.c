@@ -69,6 +69,7 @@ static void entry_add(const struct actor *a, const char *what, unsigned nr, cons
     for (unsigned i = 0; i < arg_count; i++)
         mix(args[i]);
     mix(result);
+    mix(sim_time_ns());
     if (run_is_verbose)
         entry_print(e);
 }
