@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs with apt what a job needs and the machine lacks; says nothing when all is there.
-# usage: tools/deps.sh build|check|run|iso|test|bench|gdb ...
+# usage: tools/deps.sh build|check|run|iso|test|coverage|bench|gdb ...
 #
 # Each need is "probe package...": the probe is a command to be found, a file to exist or FILE:WORD for
 # a word in it, so that the usual case costs no package query.
@@ -45,6 +45,9 @@ needs() {
         echo "xz xz-utils"
         echo "zstd zstd"
         echo "lz4 lz4" ;;
+    coverage)
+        needs test
+        echo "gcovr gcovr" ;;
     bench)
         needs run ;;
     *)
