@@ -2,7 +2,7 @@
 /*
  * The simulation's command line.
  *   sim --seed N [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip LIST] [--verbose]
- *   sim --runs N [--first SEED] [--jobs J] [--twice] ...
+ *   sim --runs N [--first SEED] [--jobs J] [--twice] [--first-failure] ...
  *                                  many seeds, in worker processes; twice: and each again, to
  * compare
  */
@@ -27,7 +27,7 @@ struct totals {
 static struct run_options options;
 static uint64_t runs, first_seed = 1;
 static unsigned jobs;
-static bool runs_twice;
+static bool runs_twice, stops_first;
 
 static void usage(void)
 {
@@ -39,19 +39,14 @@ static void usage(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
-                                          {"steps", required_argument, NULL, 'n'},
-                                          {"runs", required_argument, NULL, 'r'},
-                                          {"first", required_argument, NULL, 'f'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"cpus", required_argument, NULL, 'c'},
-                                          {"serial", no_argument, NULL, 'S'},
-                                          {"each", no_argument, NULL, 'e'},
-                                          {"off", required_argument, NULL, 'o'},
-                                          {"skip", required_argument, NULL, 'k'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {"twice", no_argument, NULL, '2'},
-                                          {0}};
+    static const struct option names[] = {
+        {"seed", required_argument, NULL, 's'},    {"steps", required_argument, NULL, 'n'},
+        {"runs", required_argument, NULL, 'r'},    {"first", required_argument, NULL, 'f'},
+        {"jobs", required_argument, NULL, 'j'},    {"cpus", required_argument, NULL, 'c'},
+        {"serial", no_argument, NULL, 'S'},        {"each", no_argument, NULL, 'e'},
+        {"off", required_argument, NULL, 'o'},     {"skip", required_argument, NULL, 'k'},
+        {"verbose", no_argument, NULL, 'v'},       {"twice", no_argument, NULL, '2'},
+        {"first-failure", no_argument, NULL, '1'}, {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -67,6 +62,7 @@ static void parse(int argc, char **argv)
         case 'o': options.groups_off = strtoull(optarg, NULL, 0); break;
         case 'k': options.skip = optarg; break;
         case '2': runs_twice = true; break;
+        case '1': stops_first = true; break;
         case 'v': options.is_verbose = true; break;
         default: usage();
         }
@@ -151,6 +147,8 @@ static void many(void)
                 continue;
             printf("sim: seed %lu failed\n", t->now[i]);
             t->failed++;
+            if (stops_first)
+                t->next_seed = first_seed + runs;
             pids[i] = start(t, i);
         }
     }
