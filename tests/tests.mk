@@ -43,9 +43,9 @@ test-unit: ## unit tests on the host (T="name ..." runs some)
 	$(Q)$(MAKE) -s --no-print-directory -k $(UNIT_PROGS) || true
 	$(Q)tests/unit/run.sh $(UNIT_PROGS)
 
--include tests/guest/guest.mk tests/system/system.mk tests/sim/sim.mk
+-include tests/guest/guest.mk tests/system/system.mk tests/sim/sim.mk tests/fuzz/fuzz.mk
 
-# Each layer ends with a line `N passed, N failed`; run.sh adds them up.
+# Each layer ends with a line `N passed, N failed`; run.sh adds them up. ALSO: further such targets.
 test: ## all tests; ends with the count
 	$(Q)tests/run.sh test-unit $(if $(wildcard tests/guest/guest.mk),test-guest) \
-	    $(if $(wildcard tests/system/system.mk),test-system)
+	    $(if $(wildcard tests/system/system.mk),test-system) $(ALSO)
