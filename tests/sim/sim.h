@@ -63,6 +63,8 @@ uint64_t trace_call_count(void);
  */
 
 void alloc_reset(void);
+/* The machine stops: nothing of its memory is forbidden, others may get those addresses. */
+void alloc_open_all(void);
 /* From now on the n-th allocation fails (1: the next), and only that; 0: none. With `keeps_failing`
  * all from that on. */
 void alloc_fail_after(uint64_t n, bool keeps_failing);

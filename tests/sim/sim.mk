@@ -23,7 +23,7 @@ $(B)/$(1)/%.S.o: %.S
 	@mkdir -p $$(@D)
 	$$(Q)$$($(2)_CC) $$($(2)_CFLAGS) -c -o $$@ $$<
 $(B)/$(1)/hypervisor.o: $(patsubst %,$(B)/$(1)/%.o,$(SIM_CORE) $(SIM_PORT)) $(B)/$(1)/$(B)/gen/symbols_empty.c.o
-	$$(Q)ld -r -o $$@ $$^
+	$$(Q)ld -r $(SIM_WRAPS:%=--wrap=%) -o $$@ $$^
 	$$(Q)objcopy $(SIM_KEEP) $$@
 endef
 
