@@ -32,8 +32,6 @@
 
 #define ZONE_BYTES 16
 #define LINK_BYTES 8 /* the heap chains free objects through their first byte */
-/* Frames above are never forbidden: an eighth of all that is goes to the sanitizer's notes. */
-#define POISON_END (5 * GIB >> PAGE_SHIFT)
 
 /* ---- failing ----------------------------------------------------------------------------------
  */
@@ -93,18 +91,42 @@ void __real_page_free_range(mfn_t first, uint64_t count);
 void __real_page_free_block(mfn_t mfn, unsigned order, bool is_zero);
 void __real_page_zero(mfn_t mfn, unsigned order);
 
+/* Where anything has been poisoned: the process may use the addresses again after the run. */
+#define CHUNK_SHIFT  21
+#define CHUNK_FRAMES BIT(CHUNK_SHIFT - PAGE_SHIFT)
+static uint64_t chunks_used[(SIM_RAM_MAX >> CHUNK_SHIFT) / 64];
+
+static void frames_note(mfn_t mfn, uint64_t count)
+{
+    for (uint64_t c = mfn / CHUNK_FRAMES; c <= (mfn + count - 1) / CHUNK_FRAMES; c++)
+        __atomic_fetch_or(&chunks_used[c / 64], BIT(c % 64), __ATOMIC_RELAXED);
+}
+
+void alloc_open_all(void)
+{
+    for (uint64_t i = 0; i < ARRAY_SIZE(chunks_used); i++) {
+        for (uint64_t bits = chunks_used[i]; bits; bits &= bits - 1)
+            __asan_unpoison_memory_region(
+                frame_to_virt((i * 64 + __builtin_ctzl(bits)) * CHUNK_FRAMES), BIT(CHUNK_SHIFT));
+        chunks_used[i] = 0;
+    }
+}
+
 static mfn_t frames_open(mfn_t mfn, unsigned order)
 {
-    if (mfn != MFN_INVALID)
-        __asan_unpoison_memory_region(frame_to_virt(mfn), PAGE_SIZE << order);
+    if (mfn == MFN_INVALID)
+        return mfn;
+    frames_note(mfn, BIT(order));
+    __asan_unpoison_memory_region(frame_to_virt(mfn), PAGE_SIZE << order);
     return mfn;
 }
 
 static void frames_close(mfn_t mfn, uint64_t count)
 {
-    if (mfn < POISON_END)
-        __asan_poison_memory_region(frame_to_virt(mfn),
-                                    (MIN(mfn + count, POISON_END) - mfn) * PAGE_SIZE);
+    if (count == 0)
+        return;
+    frames_note(mfn, count);
+    __asan_poison_memory_region(frame_to_virt(mfn), count * PAGE_SIZE);
 }
 
 mfn_t __wrap_page_alloc(unsigned order, unsigned flags)
@@ -146,19 +168,6 @@ void __wrap_page_free_block(mfn_t mfn, unsigned order, bool is_zero)
 {
     frames_close(mfn, BIT(order));
     __real_page_free_block(mfn, order, is_zero);
-}
-
-void alloc_open_all(void)
-{
-    const struct sim_config *c = sim_machine_config();
-
-    for (unsigned i = 0; i < c->ram_count; i++) {
-        mfn_t first = c->ram[i].start >> PAGE_SHIFT;
-        mfn_t end = MIN(first + (c->ram[i].size_bytes >> PAGE_SHIFT), (mfn_t)POISON_END);
-
-        if (first < end)
-            __asan_unpoison_memory_region(frame_to_virt(first), (end - first) * PAGE_SIZE);
-    }
 }
 
 /* ---- small objects ----------------------------------------------------------------------------
