@@ -130,8 +130,6 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     trace_reset();
     models_reset();
     alloc_reset();
-    if (!o->bytes && draw(4) == 0)
-        alloc_fail_one_in(20 + draw(100));
 }
 
 /* All CPUs wait and no timer will ever fire: something happens outside. */
@@ -189,7 +187,10 @@ void run_machine(const struct run_options *options, struct run_result *result)
 
     run_prepare(options, &config);
     sim_machine_start(&config);
+    if (!options->bytes && draw(4) == 0)
+        alloc_fail_one_in(20 + draw(100));
     machine_drive();
+    alloc_open_all();
     sim_machine_stop();
     *result = (struct run_result){.steps = run.step,
                                   .hypercalls = trace_call_count(),

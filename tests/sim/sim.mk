@@ -13,7 +13,7 @@ SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fn
               -fvisibility=hidden $(SIM_SANITIZE) \
               -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(XENDEFS) $(SIM_INCLUDES)
 SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block page_free_scrubbed \
-              page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free
+              page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
 SIM_TESTS  := $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
 SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss
@@ -27,7 +27,7 @@ $(B)/$(1)/%.S.o: %.S
 	@mkdir -p $$(@D)
 	$$(Q)$$($(2)_CC) $$($(2)_CFLAGS) -c -o $$@ $$<
 $(B)/$(1)/hypervisor.o: $(patsubst %,$(B)/$(1)/%.o,$(SIM_CORE) $(SIM_PORT)) $(B)/$(1)/$(B)/gen/symbols_empty.c.o
-	$$(Q)ld -r -o $$@ $$^
+	$$(Q)ld -r $(SIM_WRAPS:%=--wrap=%) -o $$@ $$^
 	$$(Q)objcopy $(SIM_KEEP) $$@
 endef
 
