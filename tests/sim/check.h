@@ -8,3 +8,6 @@
 
 /* No lock is held. */
 void check_locks(void);
+/* Frames, references, page tables, TLBs, heap. Start: once, before a machine runs. */
+void check_memory_start(void);
+void check_memory(bool is_last);

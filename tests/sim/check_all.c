@@ -5,4 +5,10 @@
 void check_all(bool is_last)
 {
     check_locks();
+    check_memory(is_last);
+}
+
+void check_start(void)
+{
+    check_memory_start();
 }

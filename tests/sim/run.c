@@ -187,6 +187,7 @@ void run_machine(const struct run_options *options, struct run_result *result)
 
     run_prepare(options, &config);
     sim_machine_start(&config);
+    check_start();
     if (!options->bytes && draw(4) == 0)
         alloc_fail_one_in(20 + draw(100));
     machine_drive();

@@ -90,5 +90,7 @@ bool alloc_was_exposed(mfn_t mfn);
 /* ---- checkers: called while the machine stands still ------------------------------------------
  */
 
+/* A machine has been started, and has not run yet. */
+void check_start(void);
 /* All of them; `is_last`: every domain but dom0 has been destroyed. */
 void check_all(bool is_last);
