@@ -50,6 +50,7 @@ struct domain_model {
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
+    bool scribbles; /* has written what it shares with the hypervisor against the ABI */
 };
 
 struct actor {

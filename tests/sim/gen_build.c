@@ -19,6 +19,7 @@
 #define WINDOW_SLOT    384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
 #define STOP_ONE_IN    40
 #define DESTROY_ROUNDS 3
+#define DESTROY_TRIES  8
 
 struct building {
     struct actor *a;
@@ -208,19 +209,35 @@ static void unpause(struct actor *a)
 /* ---- the end of a run -------------------------------------------------------------------------
  */
 
-void run_clean_up(struct actor *a)
+/* Arguments are now and then where they cannot be read: once more. False: dom0 has lost the memory
+ * for them for good, and with it the means to end anybody. */
+static bool destroy_surely(struct actor *a, uint16_t id)
 {
     struct xen_domctl op = {0};
+    unsigned tries = 0;
+    long rc;
+
+    do
+        rc = domctl(a, XEN_DOMCTL_destroydomain, id, &op);
+    while ((rc == -EFAULT || rc == -EACCES) && ++tries < DESTROY_TRIES);
+    return tries < DESTROY_TRIES;
+}
+
+void run_clean_up(struct actor *a)
+{
+    bool could = true;
 
     alloc_fail_one_in(0);
     for (unsigned round = 0; round < DESTROY_ROUNDS; round++) {
         sim_pause_request();
         sim_guest_pause(a->guest);
+        could = true;
         for (unsigned i = 0; i < run.domain_count; i++)
             if (run.domains[i] != a->domain->id)
-                domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op);
+                could &= destroy_surely(a, run.domains[i]);
     }
-    run.is_clean = true;
+    run.is_clean = could;
+    run.is_given_up = !could;
     sim_pause_request();
     sim_guest_pause(a->guest);
 }

@@ -91,6 +91,8 @@ static void step(struct actor *a)
     if (!run_step_begin(a))
         return;
     op = choose(a);
+    if (op && op->group == GROUP_SCRIBBLE)
+        a->model->scribbles = true;
     if (op)
         op->act(a);
     run_step_end(a);

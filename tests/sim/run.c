@@ -142,6 +142,8 @@ static void wake_somebody(void)
     if (d) {
         event_raise_virq(d->vcpus[0], 0);
         vcpu_kick(d->vcpus[0]);
+        /* The operator passes for a CPU, to which work of its own needs no telling. */
+        arch_cpu_kick(cpu_by_id(d->vcpus[0]->sched.cpu));
         domain_put(d);
     }
 }
@@ -175,7 +177,7 @@ static void machine_drive(void)
                 return; /* dom0 itself waits for ever */
             wake_somebody();
         }
-        if (run.is_over && ++pauses_after > PAUSES_AFTER)
+        if (run.is_given_up || (run.is_over && ++pauses_after > PAUSES_AFTER))
             return;
     }
     check_all(true);
