@@ -3,5 +3,7 @@
 #include "gen.h"
 
 extern const struct operation raw_operations[], build_operations[];
+extern const struct operation memory_operations[], memory_control_operations[];
 
-const struct operation *const all_operations[] = {raw_operations, build_operations, NULL};
+const struct operation *const all_operations[] = {
+    raw_operations, build_operations, memory_operations, memory_control_operations, NULL};

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "memory_model.h"
 #include "sim.h"
 
 enum op_group {
@@ -50,6 +51,7 @@ struct domain_model {
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
+    struct memory_model memory;
 };
 
 struct actor {
