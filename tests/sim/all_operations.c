@@ -4,6 +4,14 @@
 
 extern const struct operation raw_operations[], build_operations[];
 extern const struct operation memory_operations[], memory_control_operations[];
+extern const struct operation grant_operations[], grant_map_operations[];
 
 const struct operation *const all_operations[] = {
-    raw_operations, build_operations, memory_operations, memory_control_operations, NULL};
+    raw_operations,
+    build_operations,
+    memory_operations,
+    memory_control_operations,
+    grant_operations,
+    grant_map_operations,
+    NULL,
+};
