@@ -5,6 +5,7 @@
 extern const struct operation raw_operations[], build_operations[];
 extern const struct operation memory_operations[], memory_control_operations[];
 extern const struct operation grant_operations[], grant_map_operations[];
+extern const struct operation pagetable_operations[], pagetable_entry_operations[];
 
 const struct operation *const all_operations[] = {
     raw_operations,
@@ -13,5 +14,7 @@ const struct operation *const all_operations[] = {
     memory_control_operations,
     grant_operations,
     grant_map_operations,
+    pagetable_operations,
+    pagetable_entry_operations,
     NULL,
 };

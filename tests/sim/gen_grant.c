@@ -261,7 +261,7 @@ static void end(struct actor *a)
 static void swap(struct actor *a)
 {
     struct grant_out *x = out_place(a, true), *y = out_place(a, true);
-    struct gnttab_swap_grant_ref op;
+    struct gnttab_swap_grant_ref op = {0};
 
     if (!x || !y)
         return;

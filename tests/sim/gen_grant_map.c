@@ -193,6 +193,8 @@ static void unmap(struct actor *a)
     long rc;
 
     for (; n < count && (in[n] = in_place(a, true, &slot)) != NULL; n++) {
+        if (n > 0 && in[n] == in[n - 1] && !pick_one_in(a, 8))
+            break;
         ops[n] = unmap_request(a, in[n]);
         if (pick_one_in(a, 16))
             ops[n].host_addr = pick_one_in(a, 2) ? 0 : pick_word(a);

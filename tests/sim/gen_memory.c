@@ -191,11 +191,11 @@ static void exchange_finish(struct actor *a, const xen_pfn_t *pfns, unsigned cou
 static void exchange(struct actor *a)
 {
     unsigned order = pick(a, ORDER_MAX), count = BIT(order);
-    unsigned out_order = pick_one_in(a, 2) ? order : 0;
+    unsigned out_order = pick_one_in(a, 2) ? order : 0, out_count = count >> out_order;
     xen_pfn_t in[BIT(ORDER_MAX)], out[BIT(ORDER_MAX)], pfns[BIT(ORDER_MAX)];
     struct xen_memory_exchange x = {
         .in = {.nr_extents = count, .domid = DOMID_SELF},
-        .out = {.nr_extents = count >> out_order,
+        .out = {.nr_extents = out_count,
                 .extent_order = out_order,
                 .mem_flags = mem_flags(a),
                 .domid = DOMID_SELF},
@@ -211,10 +211,10 @@ static void exchange(struct actor *a)
     }
     if (taken == count) {
         x.in.extent_start.p = (void *)args_put(a, 1, in, count * sizeof(*in));
-        x.out.extent_start.p = (void *)args_put(a, 2, out, x.out.nr_extents * sizeof(*out));
+        x.out.extent_start.p = (void *)args_put(a, 2, out, out_count * sizeof(*out));
         rc = call_struct(a, __HYPERVISOR_memory_op, XENMEM_exchange, &x, sizeof(x));
         trace_note(a, "exchange", order, out_order, rc);
-        if (!args_get(a, 2, out, x.out.nr_extents * sizeof(*out)))
+        if (!args_get(a, 2, out, out_count * sizeof(*out)))
             x.nr_exchanged = 0;
     }
     exchange_finish(a, pfns, taken, out, out_order, MIN(x.nr_exchanged, (xen_ulong_t)taken));
@@ -279,7 +279,7 @@ static void ask(struct actor *a)
                                     XENMEM_get_sharing_shared_pages, XENMEM_get_vnumainfo};
     struct xen_pod_target about = {.domid = pick_one_in(a, 2) ? DOMID_SELF : pick_domain(a)};
     struct xen_memory_domain domain = {.domid = about.domid};
-    struct xen_machphys_mapping mapping;
+    struct xen_machphys_mapping mapping = {0};
     unsigned op = about_domain[pick(a, sizeof(about_domain))];
 
     switch (pick(a, 4)) {
