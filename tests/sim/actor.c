@@ -36,6 +36,13 @@ struct domain_model *model_of(const struct domain *d)
     return m;
 }
 
+struct domain_model *model_by_id(uint16_t id)
+{
+    struct domain_model *m = &models[id % MODEL_COUNT];
+
+    return m->id == id && m->is_set_up ? m : NULL;
+}
+
 void pool_add(struct pool *p, uint64_t value)
 {
     p->value[p->next] = value;
@@ -129,7 +136,9 @@ uint64_t own_frame(struct actor *a, uint64_t pfn)
 
 uint64_t pick_pfn(struct actor *a)
 {
-    return pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    uint64_t pfn = page_find(a, pick_one_in(a, 3) ? USE_LENT : USE_PLAIN);
+
+    return pfn && !pick_one_in(a, 16) ? pfn : pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
 }
 
 uint64_t pick_frame(struct actor *a)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "memory_model.h"
 #include "sim.h"
 
 enum op_group {
@@ -51,6 +52,7 @@ struct domain_model {
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
     bool scribbles; /* has written what it shares with the hypervisor against the ABI */
+    struct memory_model memory;
 };
 
 struct actor {

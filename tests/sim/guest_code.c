@@ -45,6 +45,8 @@ static void callback_install(struct actor *a, uint16_t type, uint64_t address)
 
 void domain_set_up(struct actor *a)
 {
+    if (!a->model->is_set_up)
+        pages_learn(a);
     traps_install(a);
     callback_install(a, CALLBACKTYPE_event, SIM_PC_EVENT);
     callback_install(a, CALLBACKTYPE_failsafe, SIM_PC_FAILSAFE);
