@@ -63,3 +63,7 @@ coverage-run:
 	$(Q)find $(B) -name '*.gcda' -delete
 	$(Q)$(MAKE) -s --no-print-directory test-unit >$(B)/unit.log
 	$(Q)$(MAKE) -s --no-print-directory sim RUNS=$(COVERAGE_RUNS) >$(B)/sim.log
+
+.PHONY: sim-faults
+sim-faults: $(B)/sim/sim ## every hypercall with each of its allocations failed in turn
+	@$(B)/sim/sim --faults
