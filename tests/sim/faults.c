@@ -7,7 +7,9 @@
 #include <kr/errno.h>
 
 #include <xen/grant_table.h>
+#include <xen/domctl.h>
 #include <xen/memory.h>
+#include <xen/sched.h>
 #include <xen/xen.h>
 
 #include <stdio.h>
@@ -56,6 +58,13 @@ bool faults_is_busy(void)
     return now.actor != NULL;
 }
 
+void faults_give_way(struct actor *a)
+{
+    const uint64_t args[6] = {SCHEDOP_yield};
+
+    sim_hypercall(a->guest, __HYPERVISOR_sched_op, args);
+}
+
 bool faults_is_scripted(void)
 {
     return run_options_now->is_faults && run_options_now->script;
@@ -99,6 +108,7 @@ static void look(struct actor *a, struct snapshot *s)
  * With an allocation that failed. Most say it by a negative errno, and then nothing has happened.
  *
  *   memory_op: increase, populate   so many extents were done; the rest is asked for again
+ *   domctl max_vcpus                vCPUs that were made stay; the rest is asked for again
  *   grant_table_op, one entry       its status
  *   lists with more than one entry  (grant_table_op, mmu_update, mmuext_op, multicall, exchange):
  *                                   those before the one that failed are done; not compared
@@ -195,12 +205,23 @@ static bool was_disturbed(void)
     return now.is_disturbed || sim_time_ns() >= before.next_timer_ns;
 }
 
+/* max_vcpus: did it get further? */
+static bool has_made_vcpus(struct trial *t)
+{
+    struct xen_domctl op;
+
+    return t->nr == __HYPERVISOR_domctl &&
+           sim_guest_read(t->a->guest, t->args[0], &op, sizeof(op)) &&
+           op.cmd == XEN_DOMCTL_max_vcpus &&
+           snapshot_value(&after, "vCPUs", op.domain) > snapshot_value(&before, "vCPUs", op.domain);
+}
+
 static void must_be_as_before(struct trial *t, long result)
 {
     char text[300];
 
     look(t->a, &after);
-    if (was_disturbed())
+    if (was_disturbed() || has_made_vcpus(t))
         return;
     faults_count->compared++;
     if (!snapshot_equals(&before, &after, text, sizeof(text)))
@@ -260,8 +281,10 @@ static bool try_call(struct trial *t, long *result)
         return false;
     }
     must_be_as_before(t, *result);
+    if (has_made_vcpus(t))
+        t->n = 0;
     arguments_put_back(t);
-    if (now.is_disturbed) {
+    if (now.is_disturbed || t->n == 0) {
         look(t->a, &before);
         now.is_disturbed = false;
     }

@@ -29,6 +29,8 @@ void faults_config(struct sim_config *c);
 void faults_look(void);
 /* A hypercall is being tried: nobody else takes a step. */
 bool faults_is_busy(void);
+/* For those others: lets the caller have the CPU back. */
+void faults_give_way(struct actor *a);
 /* Does the present run follow a script? */
 bool faults_is_scripted(void);
 /* Code of `a` begins to run that is not the present hypercall's. */

@@ -89,7 +89,11 @@ static void step(struct actor *a)
 {
     const struct operation *op;
 
-    if (faults_is_busy() || !run_step_begin(a))
+    if (faults_is_busy()) {
+        faults_give_way(a);
+        return;
+    }
+    if (!run_step_begin(a))
         return;
     op = choose(a);
     if (op)

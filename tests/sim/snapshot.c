@@ -5,6 +5,7 @@
 #include <kr/heap.h>
 #include <sim/machine.h>
 #include <x86/pagetype.h>
+#include <x86/pte.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,18 @@ static bool is_left_out(const struct snapshot *s, mfn_t mfn)
     return false;
 }
 
+/* CPUs set Accessed and Dirty as they please. */
+static uint64_t contents(mfn_t mfn, const struct page *p)
+{
+    const uint64_t *words = frame_to_virt(mfn);
+    uint64_t ignored = page_type_is_table(page_type_of(p->type)) ? PTE_A | PTE_D : 0;
+    uint64_t digest = FNV_START;
+
+    for (unsigned i = 0; i < PTES_PER_TABLE; i++)
+        digest = mix(digest, words[i] & ~ignored);
+    return digest;
+}
+
 /* Whatever counts its uses; of our own frames only how many there are. */
 static void frame_add(struct snapshot *s, mfn_t mfn, const struct page *p)
 {
@@ -73,7 +86,7 @@ static void frame_add(struct snapshot *s, mfn_t mfn, const struct page *p)
     snapshot_add(s, "frame's references", mfn, 0, p->refs);
     snapshot_add(s, "frame's type", mfn, 0, p->type);
     if (p->state == PAGE_GUEST && !is_left_out(s, mfn))
-        snapshot_add(s, "frame's contents", mfn, 0, snapshot_hash(frame_to_virt(mfn), PAGE_SIZE));
+        snapshot_add(s, "frame's contents", mfn, 0, contents(mfn, p));
 }
 
 static void frames_add(struct snapshot *s)

@@ -143,9 +143,12 @@ static void grants_add(struct snapshot *s, struct domain *d)
 void snapshot_domain(struct snapshot *s, struct domain *d)
 {
     struct vcpu *v;
-    unsigned i;
+    unsigned i, count = 0;
 
     life_add(s, d);
+    if (d->vcpus)
+        domain_for_each_vcpu(d, v, i) count++;
+    add(s, d, "vCPUs", 0, count);
     arch_add(s, d);
     ports_add(s, d);
     shared_add(s, d);
