@@ -110,3 +110,5 @@ struct domain_model *model_of(const struct domain *d);
 void models_reset(void);
 /* Has this domain's code anything to say about itself yet? Installs handlers, callbacks, stacks. */
 void domain_set_up(struct actor *a);
+/* The control domain makes a domain, perhaps not to the end. True: it runs. */
+bool domain_build(struct actor *a, uint16_t *id);

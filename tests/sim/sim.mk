@@ -41,7 +41,7 @@ $(B)/sim/sim: $(B)/sim/hypervisor.o $(patsubst %,$(B)/sim/%.o,$(SIM_TESTS) tests
 
 $(B)/sim/core/version.c.o $(B)/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
 
-ifneq ($(filter sim% test-sim,$(MAKECMDGOALS)),)
+ifneq ($(filter sim% test-sim $(B)/sim/%,$(MAKECMDGOALS)),)
 -include $(shell find $(B)/sim -name '*.d' 2>/dev/null)
 endif
 
@@ -63,3 +63,7 @@ coverage-run:
 	$(Q)find $(B) -name '*.gcda' -delete
 	$(Q)$(MAKE) -s --no-print-directory test-unit >$(B)/unit.log
 	$(Q)$(MAKE) -s --no-print-directory sim RUNS=$(COVERAGE_RUNS) >$(B)/sim.log
+
+.PHONY: sim-faults
+sim-faults: $(B)/sim/sim ## every hypercall with each of its allocations failed in turn
+	@$(B)/sim/sim --faults
