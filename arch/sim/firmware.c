@@ -264,8 +264,8 @@ static void mmap_put(struct writer *w)
     const struct sim_config *c = &machine.config;
 
     mmap_entry_put(w, 0, SIM_BIOS_START, BOOT_MEM_RAM);
-    mmap_entry_put(w, SIM_BIOS_START, MIB - SIM_BIOS_START, BOOT_MEM_RESERVED);
-    mmap_entry_put(w, MIB, c->ram[0].size_bytes - MIB, BOOT_MEM_RAM);
+    mmap_entry_put(w, SIM_BIOS_START, SIM_BIOS_END - SIM_BIOS_START, BOOT_MEM_RESERVED);
+    mmap_entry_put(w, SIM_BIOS_END, c->ram[0].size_bytes - SIM_BIOS_END, BOOT_MEM_RAM);
     for (unsigned i = 1; i < c->ram_count; i++)
         mmap_entry_put(w, c->ram[i].start, c->ram[i].size_bytes, BOOT_MEM_RAM);
 }

@@ -6,7 +6,6 @@
 #include <kr/types.h>
 
 #define SIM_PM_TIMER_PORT 0x608
-#define SIM_BIOS_START    0xa0000
 #define SIM_KERNEL_PHYS   MIB
 
 /* Writes it all; returns the address of the Multiboot information. RAM is there, nothing else. */
