@@ -3,6 +3,7 @@
  * The control domain as a toolstack: makes domains by the calls that libxc makes, page by page
  * through mappings of the new domain's frames, and destroys them. It may stop in the middle.
  */
+#include "gen_control.h"
 #include "run.h"
 
 #include <kr/errno.h>
@@ -28,13 +29,14 @@ struct building {
     xen_pfn_t frames[SIM_PAGES_MAX];
 };
 
-static long domctl(struct actor *a, uint32_t cmd, uint16_t id, struct xen_domctl *op)
+long domctl(struct actor *a, uint32_t cmd, uint16_t id, struct xen_domctl *op)
 {
     op->cmd = cmd;
     op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
     op->domain = id;
     long rc = call(a, __HYPERVISOR_domctl, args_put(a, 0, op, sizeof(*op)), 0, 0, 0, 0);
 
+    trace_note(a, "domctl op", cmd, id, rc);
     return args_get(a, 0, op, sizeof(*op)) ? rc : -EFAULT;
 }
 
