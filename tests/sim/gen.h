@@ -50,7 +50,8 @@ struct domain_model {
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
-    bool scribbles; /* has written what it shares with the hypervisor against the ABI */
+    bool scribbles;         /* has written what it shares with the hypervisor against the ABI */
+    bool overwrites_grants; /* has changed entries of its grant table while they were used */
 };
 
 struct actor {
