@@ -134,6 +134,17 @@ static void check_dead(struct domain *d)
          "d%u: no reference, but not taken apart", d->id);
 }
 
+/* After the clean-up there is dom0, and what dom0 cannot or will not let go of: mappings of grants
+ * and frames that its page tables show. */
+static void check_left(struct domain *d)
+{
+    RULE("clean-up", d->destroy_step == DOMAIN_DESTROY_STEPS,
+         "d%u is left: %u references, destruction at step %u, %lu frames", d->id, d->refs,
+         d->destroy_step, d->memory.page_count);
+    RULE("clean-up", d->refs > 0 || !domain_memory_is_empty(&d->memory),
+         "d%u is left without references and frames", d->id);
+}
+
 /* ---- vCPUs ------------------------------------------------------------------------------------
  */
 
@@ -177,9 +188,8 @@ void check_domains(bool is_last)
         if (d->refs == 0)
             check_dead(d);
         check_domain_vcpus(d);
-        RULE("clean-up", !is_last || d == control_domain,
-             "d%u is left: %u references, destruction at step %u, %lu frames", d->id, d->refs,
-             d->destroy_step, d->memory.page_count);
+        if (is_last && d != control_domain)
+            check_left(d);
     }
     RULE("control lock", control_enter(), "is held");
     control_leave();

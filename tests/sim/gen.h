@@ -40,7 +40,9 @@ void pool_remove(struct pool *p, uint64_t value);
 struct domain_model {
     uint16_t id;
     uint64_t created_ns;
-    bool is_set_up; /* first vCPU has installed its handlers */
+    bool scribbles;         /* has written what it shares with the hypervisor against the ABI */
+    bool overwrites_grants; /* has changed entries of its grant table while they were used */
+    bool is_set_up;         /* first vCPU has installed its handlers */
     uint64_t page_count;
     struct pool ports;   /* its event channel ports */
     struct pool grefs;   /* its grant references that were filled in */
@@ -51,7 +53,6 @@ struct domain_model {
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
-    bool scribbles; /* has written what it shares with the hypervisor against the ABI */
     struct memory_model memory;
 };
 
