@@ -16,10 +16,9 @@
 
 #include <string.h>
 
-#define DOMAINS_MAX    5
-#define WINDOW_SLOT    384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
-#define STOP_ONE_IN    40
-#define DESTROY_ROUNDS 3
+#define DOMAINS_MAX 5
+#define WINDOW_SLOT 384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
+#define STOP_ONE_IN 40
 
 struct building {
     struct actor *a;
@@ -205,26 +204,6 @@ static void unpause(struct actor *a)
     struct xen_domctl op = {0};
 
     domctl(a, XEN_DOMCTL_unpausedomain, pick_domain(a), &op);
-}
-
-/* ---- the end of a run -------------------------------------------------------------------------
- */
-
-void run_clean_up(struct actor *a)
-{
-    struct xen_domctl op = {0};
-
-    alloc_fail_one_in(0);
-    for (unsigned round = 0; round < DESTROY_ROUNDS; round++) {
-        sim_pause_request();
-        sim_guest_pause(a->guest);
-        for (unsigned i = 0; i < run.domain_count; i++)
-            if (run.domains[i] != a->domain->id)
-                domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op);
-    }
-    run.is_clean = true;
-    sim_pause_request();
-    sim_guest_pause(a->guest);
 }
 
 const struct operation build_operations[] = {
