@@ -65,6 +65,7 @@ struct actor {
     uint64_t random_state;
     uint64_t step;
     bool in_upcall;
+    bool is_careful; /* makes no mistakes on purpose */
 };
 
 struct operation {

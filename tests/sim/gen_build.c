@@ -16,11 +16,9 @@
 
 #include <string.h>
 
-#define DOMAINS_MAX    5
-#define WINDOW_SLOT    384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
-#define STOP_ONE_IN    40
-#define DESTROY_ROUNDS 3
-#define DESTROY_TRIES  8
+#define DOMAINS_MAX 5
+#define WINDOW_SLOT 384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
+#define STOP_ONE_IN 40
 
 struct building {
     struct actor *a;
@@ -170,29 +168,21 @@ static bool may_go_on(struct building *b)
     return !pick_one_in(b->a, STOP_ONE_IN);
 }
 
-bool domain_build(struct actor *a, uint16_t *id)
+static void build(struct actor *a)
 {
     struct building b = {
         .a = a, .vcpus = 1 + pick(a, 3), .page_count = SIM_PAGES_MIN + pick(a, 64)};
     struct xen_domctl op = {0};
     bool done;
 
+    if (run.domain_count >= DOMAINS_MAX)
+        return;
     done = domain_make(&b) && may_go_on(&b) && memory_give(&b) && may_go_on(&b) && pages_fill(&b) &&
            may_go_on(&b) && root_pin(&b);
     for (unsigned i = 0; done && i < b.vcpus; i++)
         done = context_set(&b, i);
     done = done && may_go_on(&b) && domctl(a, XEN_DOMCTL_unpausedomain, b.id, &op) == 0;
     trace_note(a, done ? "built domain" : "left domain half built", b.id, b.page_count, 0);
-    *id = b.id;
-    return done;
-}
-
-static void build(struct actor *a)
-{
-    uint16_t id;
-
-    if (run.domain_count < DOMAINS_MAX)
-        domain_build(a, &id);
 }
 
 static void destroy(struct actor *a)
@@ -214,42 +204,6 @@ static void unpause(struct actor *a)
     struct xen_domctl op = {0};
 
     domctl(a, XEN_DOMCTL_unpausedomain, pick_domain(a), &op);
-}
-
-/* ---- the end of a run -------------------------------------------------------------------------
- */
-
-/* Arguments are now and then where they cannot be read: once more. False: dom0 has lost the memory
- * for them for good, and with it the means to end anybody. */
-static bool destroy_surely(struct actor *a, uint16_t id)
-{
-    struct xen_domctl op = {0};
-    unsigned tries = 0;
-    long rc;
-
-    do
-        rc = domctl(a, XEN_DOMCTL_destroydomain, id, &op);
-    while ((rc == -EFAULT || rc == -EACCES) && ++tries < DESTROY_TRIES);
-    return tries < DESTROY_TRIES;
-}
-
-void run_clean_up(struct actor *a)
-{
-    bool could = true;
-
-    alloc_fail_one_in(0);
-    for (unsigned round = 0; round < DESTROY_ROUNDS; round++) {
-        sim_pause_request();
-        sim_guest_pause(a->guest);
-        could = true;
-        for (unsigned i = 0; i < run.domain_count; i++)
-            if (run.domains[i] != a->domain->id)
-                could &= destroy_surely(a, run.domains[i]);
-    }
-    run.is_clean = could;
-    run.is_given_up = !could;
-    sim_pause_request();
-    sim_guest_pause(a->guest);
 }
 
 const struct operation build_operations[] = {

@@ -15,6 +15,7 @@
 
 #define BATCH_MAX   6
 #define HANDLE_NONE (~0U)
+#define NOT_WRITTEN 1 /* no status */
 
 long grant_call(struct actor *a, unsigned op, void *arguments, size_t size_bytes, unsigned count)
 {
@@ -92,7 +93,7 @@ static struct grant_in *map_prepare(struct actor *a, struct gnttab_map_grant_ref
     if (!in)
         return NULL;
     *op = (struct gnttab_map_grant_ref){
-        .flags = map_flags(a, o->is_readonly), .ref = o->ref, .dom = owner};
+        .flags = map_flags(a, o->is_readonly), .ref = o->ref, .dom = owner, .status = NOT_WRITTEN};
     op->host_addr = host_address(a, slot, op->flags);
     if (pick_one_in(a, 24))
         op->dom = pick_domain(a);
@@ -182,6 +183,7 @@ static struct gnttab_unmap_grant_ref unmap_request(struct actor *a, const struct
         .host_addr = host_address(a, SLOT_GRANT_MAP + (in - a->model->memory.in), in->flags),
         .dev_bus_addr = in->flags & GNTMAP_device_map ? in->frame_address : 0,
         .handle = in->handle,
+        .status = NOT_WRITTEN,
     };
 }
 
@@ -229,7 +231,8 @@ static void unmap_and_replace(struct actor *a)
     pfn = page_take(a, USE_BUSY);
     op = (struct gnttab_unmap_and_replace){.host_addr = host_address(a, slot, in->flags),
                                            .new_addr = sim_page_va(pfn),
-                                           .handle = in->handle};
+                                           .handle = in->handle,
+                                           .status = NOT_WRITTEN};
     if (pick_one_in(a, 16))
         op.new_addr = pick_word(a);
     rc = grant_call(a, GNTTABOP_unmap_and_replace, &op, sizeof(op), 1);
