@@ -10,6 +10,9 @@ struct domain;
 
 /* No lock is held. */
 void check_locks(void);
+/* Frames, references, page tables, TLBs, heap. Start: once, before a machine runs. */
+void check_memory_start(void);
+void check_memory(bool is_last);
 
 /* The domains in the table of ids, ascending, also those whose last reference has gone; as
  * check_domains_find() last found them. */

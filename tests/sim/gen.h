@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "memory_model.h"
 #include "sim.h"
 
 enum op_group {
@@ -52,6 +53,7 @@ struct domain_model {
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
+    struct memory_model memory;
 };
 
 struct actor {
@@ -109,3 +111,5 @@ struct domain_model *model_of(const struct domain *d);
 void models_reset(void);
 /* Has this domain's code anything to say about itself yet? Installs handlers, callbacks, stacks. */
 void domain_set_up(struct actor *a);
+/* The control domain makes a domain, perhaps not to the end. True: it runs. */
+bool domain_build(struct actor *a, uint16_t *id);

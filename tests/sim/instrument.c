@@ -139,7 +139,6 @@ bool alloc_was_exposed(mfn_t mfn)
 mfn_t __real_page_alloc(unsigned order, unsigned flags);
 mfn_t __real_page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags);
 void __real_page_free(mfn_t mfn, unsigned order);
-void __real_page_free_scrubbed(mfn_t mfn, unsigned order);
 void __real_page_free_range(mfn_t first, uint64_t count);
 void __real_page_free_block(mfn_t mfn, unsigned order, bool is_zero);
 void __real_page_zero(mfn_t mfn, unsigned order);
@@ -175,6 +174,7 @@ static mfn_t frames_open(mfn_t mfn, unsigned order)
     return mfn;
 }
 
+/* Only before they are free: then another CPU may have them at once. */
 static void frames_close(mfn_t mfn, uint64_t count)
 {
     if (count == 0)
@@ -204,12 +204,6 @@ void __wrap_page_free(mfn_t mfn, unsigned order)
 {
     frames_close(mfn, BIT(order));
     __real_page_free(mfn, order);
-}
-
-void __wrap_page_free_scrubbed(mfn_t mfn, unsigned order)
-{
-    __real_page_free_scrubbed(mfn, order);
-    frames_close(mfn, BIT(order));
 }
 
 void __wrap_page_free_range(mfn_t first, uint64_t count)

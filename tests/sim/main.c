@@ -2,10 +2,12 @@
 /*
  * The simulation's command line.
  *   sim --seed N [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip LIST] [--verbose]
+ *   sim --faults [--script N | --seed N]           each allocation failed in turn (faults.h)
  *   sim --runs N [--first SEED] [--jobs J] [--twice] [--first-failure] ...
  *                                  many seeds, in worker processes; twice: and each again, to
  * compare
  */
+#include "faults.h"
 #include "sim.h"
 
 #include <getopt.h>
@@ -46,7 +48,8 @@ static void parse(int argc, char **argv)
         {"serial", no_argument, NULL, 'S'},        {"each", no_argument, NULL, 'e'},
         {"off", required_argument, NULL, 'o'},     {"skip", required_argument, NULL, 'k'},
         {"verbose", no_argument, NULL, 'v'},       {"twice", no_argument, NULL, '2'},
-        {"first-failure", no_argument, NULL, '1'}, {0}};
+        {"first-failure", no_argument, NULL, '1'}, {"faults", no_argument, NULL, 'F'},
+        {"script", required_argument, NULL, 'C'},  {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -63,11 +66,13 @@ static void parse(int argc, char **argv)
         case 'k': options.skip = optarg; break;
         case '2': runs_twice = true; break;
         case '1': stops_first = true; break;
+        case 'F': options.is_faults = options.is_serial = true; break;
+        case 'C': options.script = strtoul(optarg, NULL, 0); break;
         case 'v': options.is_verbose = true; break;
         default: usage();
         }
     }
-    if (optind != argc || (options.seed == 0 && runs == 0))
+    if (optind != argc || (options.seed == 0 && runs == 0 && !options.is_faults))
         usage();
 }
 
@@ -166,6 +171,8 @@ int main(int argc, char **argv)
     parse(argc, argv);
     if (jobs == 0 || jobs > JOBS_MAX)
         usage();
+    if (options.is_faults)
+        return faults_run_all(&options);
     if (runs)
         many();
     else

@@ -12,7 +12,7 @@ endif
 SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fno-strict-aliasing \
               -fvisibility=hidden $(SIM_SANITIZE) \
               -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(XENDEFS) $(SIM_INCLUDES)
-SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block page_free_scrubbed \
+SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block \
               page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
 SIM_TESTS  := $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
@@ -41,7 +41,7 @@ $(B)/sim/sim: $(B)/sim/hypervisor.o $(patsubst %,$(B)/sim/%.o,$(SIM_TESTS) tests
 
 $(B)/sim/core/version.c.o $(B)/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
 
-ifneq ($(filter sim% test-sim,$(MAKECMDGOALS)),)
+ifneq ($(filter sim% test-sim $(B)/sim/%,$(MAKECMDGOALS)),)
 -include $(shell find $(B)/sim -name '*.d' 2>/dev/null)
 endif
 
@@ -63,3 +63,7 @@ coverage-run:
 	$(Q)find $(B) -name '*.gcda' -delete
 	$(Q)$(MAKE) -s --no-print-directory test-unit >$(B)/unit.log
 	$(Q)$(MAKE) -s --no-print-directory sim RUNS=$(COVERAGE_RUNS) >$(B)/sim.log
+
+.PHONY: sim-faults
+sim-faults: $(B)/sim/sim ## every hypercall with each of its allocations failed in turn
+	@$(B)/sim/sim --faults
