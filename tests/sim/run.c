@@ -136,20 +136,24 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     faults_reset();
 }
 
-/* All CPUs wait and no timer will ever fire: something happens outside. */
+/* All CPUs wait and no timer will ever fire: something happens outside that dom0 hears of. */
 static void wake_somebody(void)
 {
     struct domain *d = domain_get(0);
+    struct vcpu *v;
+    unsigned i;
 
     run.steps_since_pause = 0;
     sim_progress();
-    if (d) {
-        event_raise_virq(d->vcpus[0], 0);
-        vcpu_kick(d->vcpus[0]);
-        /* The operator passes for a CPU, to which work of its own needs no telling. */
-        arch_cpu_kick(cpu_by_id(d->vcpus[0]->sched.cpu));
-        domain_put(d);
+    if (!d)
+        return;
+    domain_for_each_vcpu(d, v, i)
+    {
+        __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+        vcpu_kick(v);
+        arch_cpu_kick(cpu_by_id(v->sched.cpu)); /* the operator is none of the CPUs */
     }
+    domain_put(d);
 }
 
 /* For the guests' code, which may not look for itself: finding a domain takes a lock. */
