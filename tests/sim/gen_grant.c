@@ -219,6 +219,7 @@ static void change(struct actor *a)
     case 3: flags = pick_word(a); break;
     default: o->to = grantee_choose(a); break;
     }
+    a->model->overwrites_grants = true;
     entry_write(a, o->ref, flags, o->to, frame);
     o->is_readonly = flags & GTF_readonly;
 }
