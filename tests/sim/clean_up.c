@@ -10,6 +10,7 @@
 #include "gen_pagetable.h"
 #include "run.h"
 
+#include <kr/errno.h>
 #include <kr/page.h>
 #include <x86/pagetype.h>
 #include <x86/pte.h>
