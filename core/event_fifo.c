@@ -31,30 +31,11 @@
 #define BUSY      BIT(EVTCHN_FIFO_BUSY)
 #define LINK_MASK ((uint32_t)EVTCHN_FIFO_LINK_MASK)
 
-#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
-#define ARRAY_PAGES    (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
-
 /* With BUSY set, a guest that keeps the rules changes a word at most this often: clears PENDING,
  * sets MASKED, unlinks. */
 #define LINK_TRIES 4
 /* The queue of a port can change while we wait for locks only if the guest changes the binding. */
 #define QUEUE_TRIES 8
-
-/* A queue by number: vCPU and priority. */
-#define QUEUE(vcpu, priority) ((uint32_t)(vcpu) << 4 | (priority))
-#define QUEUE_VCPU(queue)     ((queue) >> 4)
-#define QUEUE_PRIORITY(queue) ((queue)&0xf)
-
-struct event_fifo_domain {
-    _Atomic uint32_t page_count; /* [e] grows, one page at a time */
-    event_word_t *pages[ARRAY_PAGES];
-};
-
-struct event_fifo_vcpu {
-    struct spinlock lock; /* LOCK_RANK_EVENT_QUEUE */
-    uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];
-    struct evtchn_fifo_control_block *control; /* in a pinned guest frame */
-};
 
 static uint32_t word_set(event_word_t *word, uint32_t bits)
 {
@@ -75,11 +56,11 @@ static struct event_fifo_domain *fifo_of(struct domain *d)
 static event_word_t *fifo_word(struct domain *d, uint32_t number)
 {
     struct event_fifo_domain *f = fifo_of(d);
-    uint32_t index = number / WORDS_PER_PAGE;
+    uint32_t index = number / EVENT_FIFO_WORDS;
 
     if (f == NULL || index >= atomic_load(&f->page_count))
         return NULL;
-    return f->pages[index] + number % WORDS_PER_PAGE;
+    return f->pages[index] + number % EVENT_FIFO_WORDS;
 }
 
 static struct event_fifo_vcpu *fifo_vcpu(struct domain *d, uint32_t vcpu)
@@ -119,13 +100,13 @@ static bool fifo_link_locked(struct domain *d, struct event_port *port, uint32_t
                              struct event_fifo_vcpu *from, struct event_fifo_vcpu *to,
                              uint32_t queue)
 {
-    uint32_t last = port->last_queue, priority = QUEUE_PRIORITY(queue), tail;
+    uint32_t last = port->last_queue, priority = EVENT_QUEUE_PRIORITY(queue), tail;
 
     if (word_set(fifo_word(d, number), LINKED) & LINKED)
         return false; /* somebody else was faster */
     if (last != queue) {
-        if (last != EVENT_QUEUE_NONE && from->tail[QUEUE_PRIORITY(last)] == number)
-            from->tail[QUEUE_PRIORITY(last)] = 0;
+        if (last != EVENT_QUEUE_NONE && from->tail[EVENT_QUEUE_PRIORITY(last)] == number)
+            from->tail[EVENT_QUEUE_PRIORITY(last)] = 0;
         port->last_queue = queue;
     }
     tail = to->tail[priority];
@@ -154,7 +135,7 @@ static void fifo_unlock_queues(struct event_fifo_vcpu *a, struct event_fifo_vcpu
 /* Puts a pending port into the queue of its vCPU and priority, if it is in none. */
 static void fifo_link(struct domain *d, struct event_port *port, uint32_t number)
 {
-    uint32_t vcpu = port->vcpu, queue = QUEUE(vcpu, port->priority);
+    uint32_t vcpu = port->vcpu, queue = EVENT_QUEUE(vcpu, port->priority);
     struct event_fifo_vcpu *to = fifo_vcpu(d, vcpu);
 
     if (to == NULL) /* no control block: the guest does not want events there */
@@ -162,7 +143,7 @@ static void fifo_link(struct domain *d, struct event_port *port, uint32_t number
     for (unsigned i = 0; i < QUEUE_TRIES; i++) {
         uint32_t last = atomic_load(&port->last_queue);
         struct event_fifo_vcpu *from =
-            last == EVENT_QUEUE_NONE ? to : fifo_vcpu(d, QUEUE_VCPU(last));
+            last == EVENT_QUEUE_NONE ? to : fifo_vcpu(d, EVENT_QUEUE_VCPU(last));
         bool is_same, is_news = false;
 
         fifo_lock_queues(from, to);
@@ -309,7 +290,7 @@ int event_fifo_init_control(struct domain *d, const struct evtchn_init_control *
 /* [e] A new page: raise what was raised before it was there. */
 static void fifo_raise_latched(struct domain *d, uint32_t first)
 {
-    uint32_t end = MIN(first + (uint32_t)WORDS_PER_PAGE, d->events.port_count);
+    uint32_t end = MIN(first + (uint32_t)EVENT_FIFO_WORDS, d->events.port_count);
 
     for (uint32_t number = first; number < end; number++) {
         struct event_port *port = event_port_get(d, number);
@@ -337,12 +318,12 @@ int event_fifo_expand_array(struct domain *d, uint64_t array_gfn)
     count = f != NULL ? f->page_count : 0;
     if (f == NULL) {
         rc = -ENOSYS;
-    } else if (count == ARRAY_PAGES) {
+    } else if (count == EVENT_FIFO_PAGES) {
         rc = -ENOSPC;
     } else {
         f->pages[count] = frame_to_virt(mfn);
         atomic_store(&f->page_count, count + 1);
-        fifo_raise_latched(d, count * WORDS_PER_PAGE);
+        fifo_raise_latched(d, count * EVENT_FIFO_WORDS);
     }
     spin_unlock(&d->events.lock);
     if (rc != 0)

@@ -54,6 +54,26 @@ struct event_port {
 };
 _Static_assert(sizeof(struct event_port) <= 32, "ports are many");
 
+/* FIFO delivery: event words in guest frames that are pinned, 1024 to a page. */
+#define EVENT_FIFO_WORDS (PAGE_SIZE / sizeof(event_word_t))
+#define EVENT_FIFO_PAGES (EVTCHN_FIFO_NR_CHANNELS / EVENT_FIFO_WORDS)
+
+struct event_fifo_domain {
+    _Atomic uint32_t page_count; /* [e] grows, one page at a time */
+    event_word_t *pages[EVENT_FIFO_PAGES];
+};
+
+struct event_fifo_vcpu {
+    struct spinlock lock; /* LOCK_RANK_EVENT_QUEUE */
+    uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];
+    struct evtchn_fifo_control_block *control; /* in a pinned guest frame */
+};
+
+/* A queue by number: vCPU and priority. */
+#define EVENT_QUEUE(vcpu, priority) ((uint32_t)(vcpu) << 4 | (priority))
+#define EVENT_QUEUE_VCPU(queue)     ((queue) >> 4)
+#define EVENT_QUEUE_PRIORITY(queue) ((queue)&0xf)
+
 /* ---- bits of words that the guest writes too --------------------------------------------------
  */
 

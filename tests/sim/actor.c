@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Choices and acts that all generators share (gen.h). */
+#include "faults.h"
 #include "gen.h"
 
 #include <kr/cpu.h>
@@ -70,6 +71,8 @@ uint64_t pick(struct actor *a, uint64_t bound)
 
     if (bound <= 1)
         return 0;
+    if (faults_is_scripted())
+        return bound - 1; /* nothing that one_in() would do, else the most */
     if (run_options_now->bytes)
         return sim_random_below(SIM_STREAM_GUEST, bound);
     z = a->random_state += 0x9e3779b97f4a7c15UL;
@@ -138,7 +141,10 @@ uint64_t pick_pfn(struct actor *a)
 {
     uint64_t pfn = page_find(a, pick_one_in(a, 3) ? USE_LENT : USE_PLAIN);
 
-    return pfn && !pick_one_in(a, 16) ? pfn : pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    if (pfn && !pick_one_in(a, 16))
+        return pfn;
+    pfn = pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    return a->model->memory.use[pfn] == USE_SHARED ? SIM_PFN_FREE : pfn;
 }
 
 uint64_t pick_frame(struct actor *a)
@@ -170,7 +176,8 @@ long call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, u
           uint64_t a4)
 {
     const uint64_t args[6] = {a0, a1, a2, a3, a4};
-    long result = sim_hypercall(a->guest, nr, args);
+    long result =
+        run_options_now->is_faults ? faults_call(a, nr, args) : sim_hypercall(a->guest, nr, args);
 
     trace_call(a, nr, args, result);
     return result;

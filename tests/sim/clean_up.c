@@ -10,6 +10,7 @@
 #include "gen_pagetable.h"
 #include "run.h"
 
+#include <kr/errno.h>
 #include <kr/page.h>
 #include <x86/pagetype.h>
 #include <x86/pte.h>
@@ -131,19 +132,25 @@ static void ports_close(struct actor *a)
     call_struct(a, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset));
 }
 
-static void domains_destroy(struct actor *a)
+/* False: dom0 has lost the memory for its arguments, and with it the means to end anybody. */
+static bool domains_destroy(struct actor *a)
 {
+    bool could = true;
+
     struct xen_memory_reservation no_claim = {.domid = DOMID_SELF};
     struct xen_domctl op = {0};
 
     call_struct(a, __HYPERVISOR_memory_op, XENMEM_claim_pages, &no_claim, sizeof(no_claim));
     for (unsigned i = 0; i < run.domain_count; i++)
         if (run.domains[i] != a->domain->id)
-            domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op);
+            could &= domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op) != -EFAULT;
+    return could;
 }
 
 void run_clean_up(struct actor *a)
 {
+    bool could = true;
+
     alloc_fail_one_in(0);
     a->is_careful = true;
     mmuext_one(a, MMUEXT_NEW_BASEPTR, own_frame(a, SIM_PFN_TABLES));
@@ -155,11 +162,12 @@ void run_clean_up(struct actor *a)
         if (round > 0 && run.domain_count == 1)
             break;
         foreign_memory_give_back(a);
-        domains_destroy(a);
+        could = domains_destroy(a);
     }
-    RULE("clean-up", run.domain_count == 1, "%u domains are left, the last is d%u",
+    run.is_given_up = !could;
+    RULE("clean-up", run.domain_count == 1 || !could, "%u domains are left, the last is d%u",
          run.domain_count - 1, run.domains[run.domain_count - 1]);
-    run.is_clean = true;
+    run.is_clean = could;
     sim_pause_request();
     sim_guest_pause(a->guest);
 }

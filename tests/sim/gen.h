@@ -40,7 +40,9 @@ void pool_remove(struct pool *p, uint64_t value);
 struct domain_model {
     uint16_t id;
     uint64_t created_ns;
-    bool is_set_up; /* first vCPU has installed its handlers */
+    bool scribbles;         /* has written what it shares with the hypervisor against the ABI */
+    bool overwrites_grants; /* has changed entries of its grant table while they were used */
+    bool is_set_up;         /* first vCPU has installed its handlers */
     uint64_t page_count;
     struct pool ports;   /* its event channel ports */
     struct pool grefs;   /* its grant references that were filled in */
@@ -110,3 +112,5 @@ struct domain_model *model_of(const struct domain *d);
 void models_reset(void);
 /* Has this domain's code anything to say about itself yet? Installs handlers, callbacks, stacks. */
 void domain_set_up(struct actor *a);
+/* The control domain makes a domain, perhaps not to the end. True: it runs. */
+bool domain_build(struct actor *a, uint16_t *id);

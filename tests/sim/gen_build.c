@@ -168,21 +168,29 @@ static bool may_go_on(struct building *b)
     return !pick_one_in(b->a, STOP_ONE_IN);
 }
 
-static void build(struct actor *a)
+bool domain_build(struct actor *a, uint16_t *id)
 {
     struct building b = {
         .a = a, .vcpus = 1 + pick(a, 3), .page_count = SIM_PAGES_MIN + pick(a, 64)};
     struct xen_domctl op = {0};
     bool done;
 
-    if (run.domain_count >= DOMAINS_MAX)
-        return;
     done = domain_make(&b) && may_go_on(&b) && memory_give(&b) && may_go_on(&b) && pages_fill(&b) &&
            may_go_on(&b) && root_pin(&b);
     for (unsigned i = 0; done && i < b.vcpus; i++)
         done = context_set(&b, i);
     done = done && may_go_on(&b) && domctl(a, XEN_DOMCTL_unpausedomain, b.id, &op) == 0;
     trace_note(a, done ? "built domain" : "left domain half built", b.id, b.page_count, 0);
+    *id = b.id;
+    return done;
+}
+
+static void build(struct actor *a)
+{
+    uint16_t id;
+
+    if (run.domain_count < DOMAINS_MAX)
+        domain_build(a, &id);
 }
 
 static void destroy(struct actor *a)

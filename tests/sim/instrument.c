@@ -10,6 +10,7 @@
 #include <kr/page.h>
 #include <sim/random.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,10 +29,28 @@
 #else
 #define __asan_poison_memory_region(p, n)   ((void)(p), (void)(n))
 #define __asan_unpoison_memory_region(p, n) ((void)(p), (void)(n))
+#define __asan_address_is_poisoned(p)       ((void)(p), true)
 #endif
 
-#define ZONE_BYTES 16
 #define LINK_BYTES 8 /* the heap chains free objects through their first byte */
+
+#define OBJECT_ALIGN 16 /* the heap's least */
+#define OBJECTS_MAX  65536
+
+static struct alloc_object objects[OBJECTS_MAX];
+static unsigned object_count;
+static atomic_flag objects_lock = ATOMIC_FLAG_INIT; /* CPUs may be threads */
+
+/* Sparse, as RAM is; zero. */
+static void *table_map(size_t bytes)
+{
+    void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (table == MAP_FAILED)
+        abort();
+    return table;
+}
 
 /* ---- failing ----------------------------------------------------------------------------------
  */
@@ -43,6 +62,7 @@ static bool keeps_failing_then;
 void alloc_reset(void)
 {
     allocations = failures = fail_at = fail_one_in = 0;
+    object_count = 0;
 }
 
 void alloc_fail_after(uint64_t n, bool keeps_failing)
@@ -80,26 +100,86 @@ static bool must_fail(void)
     return fails;
 }
 
+/* ---- what nothing in the frame table tells ------------------------------------------------------
+ */
+
+void __real_page_conceal(struct domain_memory *m, mfn_t mfn);
+
+static uint64_t *concealed; /* bits by frame */
+
+static uint64_t *concealed_word(mfn_t mfn)
+{
+    if (!concealed)
+        concealed = table_map((SIM_RAM_MAX >> PAGE_SHIFT) / 8);
+    return &concealed[mfn / 64];
+}
+
+void __wrap_page_conceal(struct domain_memory *m, mfn_t mfn)
+{
+    __atomic_fetch_or(concealed_word(mfn), BIT(mfn % 64), __ATOMIC_RELAXED);
+    __real_page_conceal(m, mfn);
+}
+
+/* page_assign() and page_expose() are called with frames that were just allocated. */
+static void concealed_forget(mfn_t mfn, uint64_t count)
+{
+    for (; count > 0; mfn++, count--)
+        if (*concealed_word(mfn) & BIT(mfn % 64))
+            __atomic_fetch_and(concealed_word(mfn), ~BIT(mfn % 64), __ATOMIC_RELAXED);
+}
+
+bool alloc_was_exposed(mfn_t mfn)
+{
+    return *concealed_word(mfn) >> (mfn % 64) & 1;
+}
+
 /* ---- frames -----------------------------------------------------------------------------------
  */
 
 mfn_t __real_page_alloc(unsigned order, unsigned flags);
 mfn_t __real_page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags);
 void __real_page_free(mfn_t mfn, unsigned order);
-void __real_page_free_scrubbed(mfn_t mfn, unsigned order);
 void __real_page_free_range(mfn_t first, uint64_t count);
 void __real_page_free_block(mfn_t mfn, unsigned order, bool is_zero);
 void __real_page_zero(mfn_t mfn, unsigned order);
 
+/* Where anything has been poisoned: the process may use the addresses again after the run. */
+#define CHUNK_SHIFT  21
+#define CHUNK_FRAMES BIT(CHUNK_SHIFT - PAGE_SHIFT)
+static uint64_t chunks_used[(SIM_RAM_MAX >> CHUNK_SHIFT) / 64];
+
+static void frames_note(mfn_t mfn, uint64_t count)
+{
+    for (uint64_t c = mfn / CHUNK_FRAMES; c <= (mfn + count - 1) / CHUNK_FRAMES; c++)
+        __atomic_fetch_or(&chunks_used[c / 64], BIT(c % 64), __ATOMIC_RELAXED);
+}
+
+void alloc_open_all(void)
+{
+    for (uint64_t i = 0; i < ARRAY_SIZE(chunks_used); i++) {
+        for (uint64_t bits = chunks_used[i]; bits; bits &= bits - 1)
+            __asan_unpoison_memory_region(
+                frame_to_virt((i * 64 + __builtin_ctzl(bits)) * CHUNK_FRAMES), BIT(CHUNK_SHIFT));
+        chunks_used[i] = 0;
+    }
+}
+
 static mfn_t frames_open(mfn_t mfn, unsigned order)
 {
-    if (mfn != MFN_INVALID)
-        __asan_unpoison_memory_region(frame_to_virt(mfn), PAGE_SIZE << order);
+    if (mfn == MFN_INVALID)
+        return mfn;
+    frames_note(mfn, BIT(order));
+    concealed_forget(mfn, BIT(order));
+    __asan_unpoison_memory_region(frame_to_virt(mfn), PAGE_SIZE << order);
     return mfn;
 }
 
+/* Only before they are free: then another CPU may have them at once. */
 static void frames_close(mfn_t mfn, uint64_t count)
 {
+    if (count == 0)
+        return;
+    frames_note(mfn, count);
     __asan_poison_memory_region(frame_to_virt(mfn), count * PAGE_SIZE);
 }
 
@@ -126,12 +206,6 @@ void __wrap_page_free(mfn_t mfn, unsigned order)
     __real_page_free(mfn, order);
 }
 
-void __wrap_page_free_scrubbed(mfn_t mfn, unsigned order)
-{
-    __real_page_free_scrubbed(mfn, order);
-    frames_close(mfn, BIT(order));
-}
-
 void __wrap_page_free_range(mfn_t first, uint64_t count)
 {
     frames_close(first, count);
@@ -150,36 +224,69 @@ void __wrap_page_free_block(mfn_t mfn, unsigned order, bool is_zero)
 void *__real_heap_alloc_for(struct domain_memory *m, size_t size_bytes);
 void __real_heap_free(void *object);
 
-#define OBJECT_ALIGN 16 /* the heap's least */
-
-/* What was asked for, by an object's place in RAM: sparse, as RAM is. */
-static uint32_t *object_bytes(const void *object)
+/* An object's number in the list, by its place in RAM: sparse, as RAM is. */
+static uint32_t *object_number(const void *object)
 {
     static uint32_t *table;
 
     if (!table) {
-        table = mmap(NULL, SIM_RAM_MAX / OBJECT_ALIGN * sizeof(*table), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (table == MAP_FAILED)
-            abort();
+        table = table_map(SIM_RAM_MAX / OBJECT_ALIGN * sizeof(*table));
     }
     return &table[virt_to_phys(object) / OBJECT_ALIGN];
+}
+
+static void objects_enter(void)
+{
+    while (atomic_flag_test_and_set(&objects_lock))
+        ;
+}
+
+static void object_note(void *object, size_t size_bytes, uint16_t owner)
+{
+    objects_enter();
+    if (object_count == OBJECTS_MAX)
+        abort();
+    *object_number(object) = object_count;
+    objects[object_count++] = (struct alloc_object){object, (uint32_t)size_bytes, owner};
+    atomic_flag_clear(&objects_lock);
+}
+
+/* Its size; the last one of the list takes its place. */
+static size_t object_forget(void *object)
+{
+    uint32_t number = *object_number(object);
+    size_t size_bytes;
+
+    objects_enter();
+    if (number >= object_count || objects[number].object != object)
+        sim_failed("an object is freed that is none");
+    size_bytes = objects[number].size_bytes;
+    objects[number] = objects[--object_count];
+    *object_number(objects[number].object) = number;
+    atomic_flag_clear(&objects_lock);
+    return size_bytes;
+}
+
+const struct alloc_object *alloc_objects(unsigned *count)
+{
+    *count = object_count;
+    return objects;
 }
 
 static void *object_make(struct domain_memory *m, size_t size_bytes)
 {
     void *object;
 
-    if (size_bytes == 0 || size_bytes > HEAP_LARGE_MAX - ZONE_BYTES || must_fail())
+    if (size_bytes == 0 || size_bytes > HEAP_LARGE_MAX - ALLOC_ZONE_BYTES || must_fail())
         return NULL;
     depth++;
-    object = __real_heap_alloc_for(m, size_bytes + ZONE_BYTES);
+    object = __real_heap_alloc_for(m, size_bytes + ALLOC_ZONE_BYTES);
     depth--;
     if (!object)
         return NULL;
-    *object_bytes(object) = (uint32_t)size_bytes;
+    object_note(object, size_bytes, m ? m->owner : ALLOC_OWNER_NONE);
     __asan_unpoison_memory_region(object, size_bytes);
-    __asan_poison_memory_region((char *)object + size_bytes, ZONE_BYTES);
+    __asan_poison_memory_region((char *)object + size_bytes, ALLOC_ZONE_BYTES);
     return object;
 }
 
@@ -222,8 +329,8 @@ void __wrap_heap_free(void *object)
 
     if (!object)
         return;
-    size_bytes = *object_bytes(object);
-    __asan_unpoison_memory_region(object, size_bytes + ZONE_BYTES);
+    size_bytes = object_forget(object);
+    __asan_unpoison_memory_region(object, size_bytes + ALLOC_ZONE_BYTES);
     depth++;
     __real_heap_free(object);
     depth--;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One run: a machine after the seed's wishes, steps until there are enough, rules in between, and
  * the end of all domains. */
+#include "faults.h"
 #include "run.h"
 
 #include <kr/cpu.h>
@@ -57,6 +58,8 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->late_one_in = draw(3) ? 0 : 8;
     if (o->is_serial)
         c->interleave_mean = 0;
+    if (o->is_faults)
+        faults_config(c);
     c->command_line = "console=sim loglvl=warning guest_loglvl=error noreboot";
 }
 
@@ -130,8 +133,7 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     trace_reset();
     models_reset();
     alloc_reset();
-    if (!o->bytes && draw(4) == 0)
-        alloc_fail_one_in(20 + draw(100));
+    faults_reset();
 }
 
 /* All CPUs wait and no timer will ever fire: something happens outside. */
@@ -144,6 +146,8 @@ static void wake_somebody(void)
     if (d) {
         event_raise_virq(d->vcpus[0], 0);
         vcpu_kick(d->vcpus[0]);
+        /* The operator passes for a CPU, to which work of its own needs no telling. */
+        arch_cpu_kick(cpu_by_id(d->vcpus[0]->sched.cpu));
         domain_put(d);
     }
 }
@@ -170,6 +174,7 @@ static void machine_drive(void)
             return;
         check_all(false);
         domains_note();
+        faults_look();
         run.checks++;
         run.steps_since_pause = 0;
         if (why == SIM_PAUSE_IDLE) {
@@ -177,7 +182,7 @@ static void machine_drive(void)
                 return; /* dom0 itself waits for ever */
             wake_somebody();
         }
-        if (run.is_over && ++pauses_after > PAUSES_AFTER)
+        if (run.is_given_up || (run.is_over && ++pauses_after > PAUSES_AFTER))
             return;
     }
     check_all(true);
@@ -189,7 +194,11 @@ void run_machine(const struct run_options *options, struct run_result *result)
 
     run_prepare(options, &config);
     sim_machine_start(&config);
+    check_start();
+    if (!options->bytes && draw(4) == 0)
+        alloc_fail_one_in(20 + draw(100));
     machine_drive();
+    alloc_open_all();
     sim_machine_stop();
     *result = (struct run_result){.steps = run.step,
                                   .hypercalls = trace_call_count(),

@@ -22,6 +22,8 @@ struct run_options {
     bool is_serial;        /* no interleaving of CPUs */
     bool checks_each_step; /* pause after every step, not after some */
     bool is_verbose;       /* print each step as it happens */
+    bool is_faults;        /* each allocation of every hypercall fails once (faults.h) */
+    unsigned script;       /* then: which of the prepared situations; 0: the usual steps */
     const char *skip;      /* steps left out: "12,40-57" */
     const uint8_t *bytes;  /* a fuzzer's, in place of the guests' choices */
     size_t byte_count;
@@ -63,6 +65,8 @@ uint64_t trace_call_count(void);
  */
 
 void alloc_reset(void);
+/* The machine stops: nothing of its memory is forbidden, others may get those addresses. */
+void alloc_open_all(void);
 /* From now on the n-th allocation fails (1: the next), and only that; 0: none. With `keeps_failing`
  * all from that on. */
 void alloc_fail_after(uint64_t n, bool keeps_failing);
@@ -72,8 +76,23 @@ void alloc_fail_one_in(uint64_t count);
 uint64_t alloc_count(void);
 uint64_t alloc_failed_count(void);
 
+/* Behind each object there are so many bytes more, which nobody may touch. */
+#define ALLOC_ZONE_BYTES 16
+#define ALLOC_OWNER_NONE 0xfffe /* charged to nobody */
+/* An object of the heap in use, as its user asked for it. */
+struct alloc_object {
+    void *object;
+    uint32_t size_bytes;
+    uint16_t owner;
+};
+const struct alloc_object *alloc_objects(unsigned *count);
+/* Was this frame, which somebody still holds, the hypervisor's (page_conceal())? */
+bool alloc_was_exposed(mfn_t mfn);
+
 /* ---- checkers: called while the machine stands still ------------------------------------------
  */
 
+/* A machine has been started, and has not run yet. */
+void check_start(void);
 /* All of them; `is_last`: every domain but dom0 has been destroyed. */
 void check_all(bool is_last);

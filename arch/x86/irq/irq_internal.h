@@ -53,6 +53,15 @@ struct pirq {
     bool is_in_flight;         /* [q] raised, level, not ended yet */
 };
 
+/* A domain's part (struct arch_domain.irqs). */
+struct x86_domain_irqs {
+    unsigned count;               /* [I] once the table is there */
+    _Atomic(struct pirq *) table; /* [r] NULL: the domain has no hardware */
+    uint64_t *page;               /* [r] bits of the guest's page, NULL: none */
+    mfn_t page_mfn;               /* [r] */
+    bool end_unmasks;             /* [r] */
+};
+
 /* ---- device.c ---------------------------------------------------------------------------------
  */
 

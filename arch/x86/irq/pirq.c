@@ -21,14 +21,6 @@
 #define MSI_PIRQ_COUNT 256
 #define PAGE_BITS      (PAGE_SIZE * 8)
 
-struct x86_domain_irqs {
-    unsigned count;               /* [I] once the table is there */
-    _Atomic(struct pirq *) table; /* [r] NULL: the domain has no hardware */
-    uint64_t *page;               /* [r] bits of the guest's page, NULL: none */
-    mfn_t page_mfn;               /* [r] */
-    bool end_unmasks;             /* [r] */
-};
-
 /* ---- tables -----------------------------------------------------------------------------------
  */
 

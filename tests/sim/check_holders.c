@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who holds frames beside page tables: vCPUs (roots, GDT, half-done tables, vcpu_info), CPUs (the
+ * LDT window), FIFO event channels, a domain's interrupts, grants in use. A hypercall that is half
+ * done keeps nothing else: what it goes on with stands in the guest's registers.
+ */
+#include "recount.h"
+
+#include <sim/cpu.h>
+#include <x86/pv_state.h>
+
+#include <string.h>
+
+#include "../../arch/x86/irq/irq_internal.h"
+#include "../../core/event_internal.h"
+#include "../../core/grant_internal.h"
+
+/* ---- vCPUs ------------------------------------------------------------------------------------
+ */
+
+static void walks_count(const struct vcpu *v, const struct table_walk *walks, const char *who)
+{
+    for (unsigned i = 0; i < TABLE_LEVELS; i++) {
+        const struct page *p = walks[i].page;
+        struct tally *t;
+
+        if (!p)
+            continue;
+        recount_hold(page_mfn(p), PAGE_TYPE_NONE, who, v->domain->id, v->id);
+        t = recount_find(page_mfn(p));
+        RULE("half-done tables", page_type_of(p->type) == PAGE_TYPE_L1 + i,
+             "d%uv%u keeps frame %#lx as L%u table, its type word is %#x", v->domain->id, v->id,
+             page_mfn(p), i + 1, p->type);
+        t->is_busy = true;
+        t->index = walks[i].index;
+    }
+}
+
+static void vcpu_count(const struct vcpu *v)
+{
+    const uint64_t domain = v->domain->id, id = v->id;
+    const struct event_fifo_vcpu *fifo = v->events.fifo;
+
+    if (v->arch.kernel_root)
+        recount_hold(v->arch.kernel_root, PAGE_TYPE_L4, "kernel root of vCPU", domain, id);
+    if (v->arch.user_root)
+        recount_hold(v->arch.user_root, PAGE_TYPE_L4, "user root of vCPU", domain, id);
+    for (unsigned i = 0; i < v->arch.gdt_count; i++)
+        recount_hold(v->arch.gdt_frames[i], PAGE_TYPE_DESCRIPTOR, "GDT of vCPU", domain, id);
+    if (v->info_mfn != MFN_INVALID)
+        recount_hold(v->info_mfn, PAGE_TYPE_WRITABLE, "vcpu_info of vCPU", domain, id);
+    if (fifo)
+        recount_hold(virt_to_frame(fifo->control), PAGE_TYPE_WRITABLE, "FIFO queues of vCPU",
+                     domain, id);
+    walks_count(v, v->arch.validating, "half-checked table of vCPU");
+    walks_count(v, v->arch.releasing, "half given up table of vCPU");
+}
+
+static void cpu_count_window(unsigned id)
+{
+    const struct sim_cpu *cpu = sim_cpu_by_id(id);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cpu->ldt_pages); i++)
+        if (cpu->ldt_pages[i])
+            recount_hold(cpu->ldt_pages[i], PAGE_TYPE_DESCRIPTOR, "LDT window of CPU", id, i);
+}
+
+/* ---- grants -----------------------------------------------------------------------------------
+ */
+
+static void grants_count(const struct domain *d)
+{
+    const struct grant_table *gt = d->grants;
+    uint32_t pinned = 0;
+
+    for (uint32_t i = 0; gt->active && i < gt->frame_max; i++) {
+        for (unsigned j = 0; gt->active[i] && j < GRANT_V1_PER_FRAME; j++) {
+            const struct grant_active *a = &gt->active[i][j];
+
+            if (a->reads == 0 && a->writes == 0)
+                continue;
+            pinned++;
+            recount_hold(a->mfn, PAGE_TYPE_NONE, "grant in use of domain, page:entry", d->id,
+                         i << 16 | j);
+            RULE("grants", page_of(a->mfn)->owner == d->id,
+                 "d%u: grant %u of page %u lends frame %#x of d%u", d->id, j, i, a->mfn,
+                 page_of(a->mfn)->owner);
+        }
+    }
+    RULE("grants", gt->pinned_count == pinned, "d%u: %u grants are in use, %u counted", d->id,
+         pinned, gt->pinned_count);
+}
+
+/* Mappings of this grant by all domains; those of a grant's users that only copy do not last. */
+static void mappings_of(const struct domain *owner, uint32_t ref, uint32_t *reads, uint32_t *writes)
+{
+    unsigned count;
+    struct domain *const *d = recount_domains(&count);
+
+    *reads = *writes = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct grant_table *gt = d[i]->grants;
+
+        for (uint32_t h = 0; gt && h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
+            const struct grant_mapping *m =
+                &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
+
+            if (m->flags != 0 && m->owner_id == owner->id && m->ref == ref)
+                ++*(m->flags & GRANT_MAPPING_READONLY ? reads : writes);
+        }
+    }
+}
+
+static void active_check(struct domain *d)
+{
+    const struct grant_table *gt = d->grants;
+    const unsigned per_frame = gt->version == 1 ? GRANT_V1_PER_FRAME : GRANT_V2_PER_FRAME;
+
+    for (uint32_t i = 0; gt->pinned_count && i < gt->frame_max; i++) {
+        for (unsigned j = 0; gt->active[i] && j < per_frame; j++) {
+            const struct grant_active *a = &gt->active[i][j];
+            uint32_t reads, writes;
+
+            if (a->reads == 0 && a->writes == 0)
+                continue;
+            mappings_of(d, i * per_frame + j, &reads, &writes);
+            RULE("grants", a->reads == reads && a->writes == writes,
+                 "d%u: grant %u is mapped by %u to read and %u to write, counted %u and %u", d->id,
+                 i * per_frame + j, reads, writes, a->reads, a->writes);
+        }
+    }
+}
+
+/* Nothing is mapped that is not in use. */
+static void mappings_check(const struct domain *d)
+{
+    const struct grant_table *gt = d->grants;
+    uint32_t used = 0;
+
+    for (uint32_t h = 0; h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
+        const struct grant_mapping *m =
+            &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
+        struct domain *owner;
+        const struct grant_active *a;
+
+        if (m->flags == 0)
+            continue;
+        used++;
+        RULE("grants", !(m->flags & GRANT_MAPPING_BUSY), "d%u: handle %u is busy", d->id, h);
+        owner = recount_domain(m->owner_id);
+        RULE("grants", owner && owner->grants, "d%u: handle %u is for a grant of d%u, gone", d->id,
+             h, m->owner_id);
+        a = grant_active(owner, m->ref, false);
+        RULE("grants", a && (m->flags & GRANT_MAPPING_READONLY ? a->reads : a->writes),
+             "d%u: handle %u is for grant %u of d%u, which is not in use", d->id, h, m->ref,
+             m->owner_id);
+    }
+    RULE("grants", used == gt->mapping_count, "d%u: %u handles in use, %u counted", d->id, used,
+         gt->mapping_count);
+}
+
+/* ---- all --------------------------------------------------------------------------------------
+ */
+
+static void domain_count_holds(const struct domain *d)
+{
+    const struct event_fifo_domain *fifo = d->events.fifo;
+    const struct x86_domain_irqs *irqs = d->arch.irqs;
+
+    for (unsigned i = 0; i < d->vcpu_max; i++)
+        if (d->vcpus[i])
+            vcpu_count(d->vcpus[i]);
+    for (uint32_t i = 0; fifo && i < fifo->page_count; i++)
+        recount_hold(virt_to_frame(fifo->pages[i]), PAGE_TYPE_WRITABLE, "event array of domain",
+                     d->id, i);
+    if (irqs && irqs->page)
+        recount_hold(irqs->page_mfn, PAGE_TYPE_WRITABLE, "EOI page of domain", d->id, 0);
+    if (d->grants)
+        grants_count(d);
+}
+
+void holders_count(void)
+{
+    unsigned count;
+    struct domain *const *d = recount_domains(&count);
+
+    for (unsigned i = 0; i < count; i++)
+        domain_count_holds(d[i]);
+    for (unsigned i = 0; i < cpu_count; i++)
+        cpu_count_window(i);
+}
+
+void check_holders(void)
+{
+    unsigned count;
+    struct domain *const *d = recount_domains(&count);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!d[i]->grants)
+            continue;
+        active_check(d[i]);
+        mappings_check(d[i]);
+    }
+}
