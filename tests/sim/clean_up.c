@@ -20,10 +20,9 @@
 
 #include "../../core/grant_internal.h"
 
-#define ROUNDS        12
-#define CANDIDATES    256
-#define HANDLES_MAX   512
-#define ZOMBIES_GO_NS 2000000000UL
+#define ROUNDS      12
+#define CANDIDATES  256
+#define HANDLES_MAX 512
 
 /* An entry of one of dom0's L1 tables that maps another domain's frame. */
 struct foreign_entry {
@@ -164,11 +163,6 @@ void run_clean_up(struct actor *a)
             break;
         foreign_memory_give_back(a);
         could = domains_destroy(a);
-    }
-    /* The dead whose frames were held are looked after from time to time. */
-    for (unsigned i = 0; i < 2; i++) {
-        sim_time_pass(ZOMBIES_GO_NS);
-        sim_guest_pause(a->guest);
     }
     run.is_given_up = !could;
     RULE("clean-up", run.domain_count == 1 || !could, "%u domains are left, the last is d%u",

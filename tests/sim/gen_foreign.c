@@ -79,6 +79,7 @@ static void change_tables(struct actor *a)
 {
     uint16_t id = pick_other_domain(a);
     const struct domain_model *m = model_by_id(id);
+    bool shows_own = is_reckless(a) && pick_one_in(a, 4);
     struct mmu_update u;
     struct mmuext_op op;
     long rc;
@@ -88,8 +89,7 @@ static void change_tables(struct actor *a)
     if (pick_one_in(a, 2)) {
         u.ptr = (m->memory.frame[SIM_PFN_TABLES + 3] << PAGE_SHIFT) + (SLOT_TRY + pick(a, 8)) * 8UL;
         u.val = pick_one_in(a, 3) ? 0 : entry_of(a, id);
-        rc = mmu_update_list(a, &u, 1,
-                             (uint64_t)(id + 1) << 16 | (pick_one_in(a, 4) ? DOMID_SELF : id));
+        rc = mmu_update_list(a, &u, 1, (uint64_t)(id + 1) << 16 | (shows_own ? DOMID_SELF : id));
     } else {
         memset(&op, 0, sizeof(op));
         op.cmd = pick(a, MMUEXT_UNPIN_TABLE + 1);
