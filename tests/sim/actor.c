@@ -9,6 +9,8 @@
 #include <sim/random.h>
 #include <x86/pagetype.h>
 
+#include <xen/xen.h>
+
 #include <string.h>
 
 #define PIECE_BYTES 512
@@ -172,14 +174,42 @@ unsigned pick_vcpu(struct actor *a)
 /* ---- acts -------------------------------------------------------------------------------------
  */
 
+static bool is_control_only(unsigned nr)
+{
+    const enum {
+        ANYONE,
+        CONTROL
+    } callers[64] = {
+#define HYPERCALL(nr, name, argc, caller, long_running, purpose) [nr] = caller,
+#include "../../core/hypercalls.def"
+#undef HYPERCALL
+    };
+
+    return nr < ARRAY_SIZE(callers) && callers[nr] == CONTROL;
+}
+
+/* The control domain changes another domain's tables, and may choose what they map. */
+static void gift_note(const struct actor *a, unsigned nr, const uint64_t args[6])
+{
+    uint16_t id = (args[3] >> 16) - 1;
+
+    if (nr == __HYPERVISOR_mmu_update && a->domain->is_privileged && (uint32_t)args[3] >> 16)
+        models[id % MODEL_COUNT].has_gifts = true;
+}
+
 long call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
           uint64_t a4)
 {
     const uint64_t args[6] = {a0, a1, a2, a3, a4};
-    long result =
-        run_options_now->is_faults ? faults_call(a, nr, args) : sim_hypercall(a->guest, nr, args);
+    long result;
 
+    gift_note(a, nr, args);
+    result =
+        run_options_now->is_faults ? faults_call(a, nr, args) : sim_hypercall(a->guest, nr, args);
     trace_call(a, nr, args, result);
+    RULE("privilege",
+         !is_control_only(nr) || a->domain->is_privileged || result == -EPERM || result == -EINTR,
+         "d%u: hypercall %u, the control domain's, returned %ld", a->domain->id, nr, result);
     return result;
 }
 

@@ -132,18 +132,22 @@ static void ports_close(struct actor *a)
     call_struct(a, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset));
 }
 
-/* False: dom0 has lost the memory for its arguments, and with it the means to end anybody. */
+/* False: dom0 has lost the memory for its arguments for good, and with it the means to end anybody.
+ */
 static bool domains_destroy(struct actor *a)
 {
-    bool could = true;
-
     struct xen_memory_reservation no_claim = {.domid = DOMID_SELF};
     struct xen_domctl op = {0};
+    bool could = true;
 
     call_struct(a, __HYPERVISOR_memory_op, XENMEM_claim_pages, &no_claim, sizeof(no_claim));
-    for (unsigned i = 0; i < run.domain_count; i++)
-        if (run.domains[i] != a->domain->id)
-            could &= domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op) != -EFAULT;
+    for (unsigned i = 0; i < run.domain_count; i++) {
+        if (run.domains[i] == a->domain->id)
+            continue;
+        long rc = domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op);
+
+        could &= rc != -EFAULT && rc != -EACCES;
+    }
     return could;
 }
 
@@ -164,10 +168,10 @@ void run_clean_up(struct actor *a)
         foreign_memory_give_back(a);
         could = domains_destroy(a);
     }
-    run.is_given_up = !could;
     RULE("clean-up", run.domain_count == 1 || !could, "%u domains are left, the last is d%u",
          run.domain_count - 1, run.domains[run.domain_count - 1]);
     run.is_clean = could;
+    run.is_given_up = !could;
     sim_pause_request();
     sim_guest_pause(a->guest);
 }

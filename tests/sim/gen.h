@@ -41,6 +41,7 @@ struct domain_model {
     uint16_t id;
     uint64_t created_ns;
     bool scribbles;         /* has written what it shares with the hypervisor against the ABI */
+    bool has_gifts;         /* the control domain may have put frames of its own into its tables */
     bool overwrites_grants; /* has changed entries of its grant table while they were used */
     bool is_set_up;         /* first vCPU has installed its handlers */
     uint64_t page_count;

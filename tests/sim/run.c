@@ -6,7 +6,10 @@
 
 #include <kr/cpu.h>
 #include <kr/list.h>
+#include <kr/time.h>
 #include <sim/random.h>
+
+#include <xen/xen.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@
 #define STEPS_DEFAULT  300
 #define PAUSES_AFTER   64 /* for the clean-up */
 #define LOG_TAIL_BYTES 2000
+#define ZOMBIES_NS     (300 * NS_PER_MS)
 
 struct run_state run;
 const struct run_options *run_options_now;
@@ -136,20 +140,24 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     faults_reset();
 }
 
-/* All CPUs wait and no timer will ever fire: something happens outside. */
+/* All CPUs wait and no timer will ever fire: something happens outside that dom0 hears of. */
 static void wake_somebody(void)
 {
     struct domain *d = domain_get(0);
+    struct vcpu *v;
+    unsigned i;
 
     run.steps_since_pause = 0;
     sim_progress();
-    if (d) {
-        event_raise_virq(d->vcpus[0], 0);
-        vcpu_kick(d->vcpus[0]);
-        /* The operator passes for a CPU, to which work of its own needs no telling. */
-        arch_cpu_kick(cpu_by_id(d->vcpus[0]->sched.cpu));
-        domain_put(d);
+    if (!d)
+        return;
+    domain_for_each_vcpu(d, v, i)
+    {
+        __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+        vcpu_kick(v);
+        arch_cpu_kick(cpu_by_id(v->sched.cpu)); /* the operator is none of the CPUs */
     }
+    domain_put(d);
 }
 
 /* For the guests' code, which may not look for itself: finding a domain takes a lock. */
@@ -185,7 +193,10 @@ static void machine_drive(void)
         if (run.is_given_up || (run.is_over && ++pauses_after > PAUSES_AFTER))
             return;
     }
-    check_all(true);
+    /* Domains that wait for their last frames are looked at now and then only. */
+    sim_time_pass(ZOMBIES_NS);
+    if (sim_machine_run() != SIM_PAUSE_OFF)
+        check_all(true);
 }
 
 void run_machine(const struct run_options *options, struct run_result *result)
