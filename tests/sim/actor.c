@@ -143,7 +143,10 @@ uint64_t pick_pfn(struct actor *a)
 {
     uint64_t pfn = page_find(a, pick_one_in(a, 3) ? USE_LENT : USE_PLAIN);
 
-    return pfn && !pick_one_in(a, 16) ? pfn : pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    if (pfn && !pick_one_in(a, 16))
+        return pfn;
+    pfn = pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    return a->model->memory.use[pfn] == USE_SHARED ? SIM_PFN_FREE : pfn;
 }
 
 uint64_t pick_frame(struct actor *a)

@@ -40,12 +40,24 @@ static void map(struct actor *a)
         sim_guest_read(a->guest, slot_va(slot) + pick(a, 512) * 8, &word, sizeof(word));
 }
 
-/* Their owner's data, which is as it likes. Its page tables cannot be written. */
+static bool owner_scribbles(uint16_t id)
+{
+    struct domain_model *m = model_by_id(id);
+
+    if (m)
+        m->scribbles = m->overwrites_grants = true;
+    return m != NULL;
+}
+
+/* Their owner's data: a reckless dom0 changes it, whatever it is. */
 static void use(struct actor *a)
 {
-    uint64_t word = pick_word(a), va = slot_va(slot_choose(a)) + pick(a, 512) * 8;
+    unsigned slot = slot_choose(a);
+    uint64_t word = pick_word(a), va = slot_va(slot) + pick(a, 512) * 8;
+    uint64_t entry = ((uint64_t *)frame_to_virt(own_frame(a, SIM_PFN_TABLES + 3)))[slot];
 
-    if (pick_one_in(a, 4))
+    if ((entry & PTE_P) && frame_is_ram(pte_frame(entry)) && is_reckless(a) &&
+        owner_scribbles(page_of(pte_frame(entry))->owner))
         sim_guest_write(a->guest, va, &word, sizeof(word));
     else
         sim_guest_read(a->guest, va, &word, sizeof(word));
@@ -67,6 +79,7 @@ static void change_tables(struct actor *a)
 {
     uint16_t id = pick_other_domain(a);
     const struct domain_model *m = model_by_id(id);
+    bool shows_own = is_reckless(a) && pick_one_in(a, 4);
     struct mmu_update u;
     struct mmuext_op op;
     long rc;
@@ -76,13 +89,12 @@ static void change_tables(struct actor *a)
     if (pick_one_in(a, 2)) {
         u.ptr = (m->memory.frame[SIM_PFN_TABLES + 3] << PAGE_SHIFT) + (SLOT_TRY + pick(a, 8)) * 8UL;
         u.val = pick_one_in(a, 3) ? 0 : entry_of(a, id);
-        rc = mmu_update_list(a, &u, 1,
-                             (uint64_t)(id + 1) << 16 | (pick_one_in(a, 4) ? DOMID_SELF : id));
+        rc = mmu_update_list(a, &u, 1, (uint64_t)(id + 1) << 16 | (shows_own ? DOMID_SELF : id));
     } else {
         memset(&op, 0, sizeof(op));
         op.cmd = pick(a, MMUEXT_UNPIN_TABLE + 1);
         op.arg1.mfn = frame_of_domain(a, id);
-        if (pick_one_in(a, 2))
+        if (is_reckless(a) && owner_scribbles(id) && pick_one_in(a, 2))
             op.cmd = pick_one_in(a, 2) ? MMUEXT_CLEAR_PAGE : MMUEXT_COPY_PAGE;
         op.arg2.src_mfn = frame_of_domain(a, id);
         rc = mmuext_list(a, &op, 1, id);

@@ -209,8 +209,9 @@ static void change(struct actor *a)
     uint16_t flags = GTF_permit_access;
     uint64_t frame;
 
-    if (!o)
+    if (!o || !is_reckless(a))
         return;
+    a->model->overwrites_grants = a->model->scribbles = true;
     frame = pick_one_in(a, 2) ? own_frame(a, o->pfn) : pick_frame(a);
     switch (pick(a, 5)) {
     case 0: flags = GTF_accept_transfer; break;
@@ -219,7 +220,6 @@ static void change(struct actor *a)
     case 3: flags = pick_word(a); break;
     default: o->to = grantee_choose(a); break;
     }
-    a->model->overwrites_grants = true;
     entry_write(a, o->ref, flags, o->to, frame);
     o->is_readonly = flags & GTF_readonly;
 }

@@ -263,7 +263,7 @@ void grants_unmap_all(struct actor *a)
 /* ---- copying ----------------------------------------------------------------------------------
  */
 
-static bool side_choose(struct actor *a, struct gnttab_copy_ptr *side)
+static bool side_choose(struct actor *a, struct gnttab_copy_ptr *side, bool is_target)
 {
     uint16_t owner = 0;
     const struct grant_out *o = pick_one_in(a, 2) ? grant_find(a, &owner) : NULL;
@@ -274,6 +274,8 @@ static bool side_choose(struct actor *a, struct gnttab_copy_ptr *side)
     side->domid = pick_one_in(a, 24) ? pick_domain(a) : o ? owner : DOMID_SELF;
     if (o)
         side->u.ref = o->ref;
+    else if (is_target)
+        side->u.gmfn = pick_frame_to_write(a);
     else
         side->u.gmfn = pick_one_in(a, 6) ? pick_frame(a) : own_frame(a, pick_pfn(a));
     return o != NULL;
@@ -289,8 +291,8 @@ static void copy(struct actor *a)
         struct gnttab_copy *op = &ops[i];
 
         *op = (struct gnttab_copy){.len = pick_one_in(a, 3) ? pick(a, PAGE_SIZE + 2) : pick(a, 64)};
-        op->flags |= side_choose(a, &op->source) ? GNTCOPY_source_gref : 0;
-        op->flags |= side_choose(a, &op->dest) ? GNTCOPY_dest_gref : 0;
+        op->flags |= side_choose(a, &op->source, false) ? GNTCOPY_source_gref : 0;
+        op->flags |= side_choose(a, &op->dest, true) ? GNTCOPY_dest_gref : 0;
         if (pick_one_in(a, 8))
             op->len = PAGE_SIZE - MAX(op->source.offset, op->dest.offset) % PAGE_SIZE;
     }

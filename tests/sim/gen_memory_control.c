@@ -99,8 +99,10 @@ static void resource(struct actor *a)
             0)
         return;
     entry = pick_word(a);
-    if (r.id == XENMEM_resource_grant_table_id_shared && pick_one_in(a, 2))
+    if (r.id == XENMEM_resource_grant_table_id_shared && is_reckless(a) && model_by_id(r.domid)) {
+        model_by_id(r.domid)->overwrites_grants = true;
         sim_guest_write(a->guest, slot_va(slot) + pick(a, 8) * 8, &entry, sizeof(entry));
+    }
     if (!pick_one_in(a, 3))
         va_map(a, slot_va(slot), 0);
 }

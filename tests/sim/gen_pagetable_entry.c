@@ -184,12 +184,12 @@ static struct mmuext_op ext_choose(struct actor *a)
                                       MMUEXT_TLB_FLUSH_MULTI, MMUEXT_INVLPG_MULTI,
                                       MMUEXT_TLB_FLUSH_ALL,   MMUEXT_INVLPG_ALL,
                                       MMUEXT_FLUSH_CACHE,     MMUEXT_FLUSH_CACHE_GLOBAL};
-    uint64_t mask = pick_word(a), pfn = page_find(a, USE_PLAIN);
+    uint64_t mask = pick_word(a);
     struct mmuext_op op = {.cmd = flushes[pick(a, sizeof(flushes))]};
 
     if (pick_one_in(a, 3)) {
         op.cmd = pick_one_in(a, 2) ? MMUEXT_CLEAR_PAGE : MMUEXT_COPY_PAGE;
-        op.arg1.mfn = pick_one_in(a, 8) ? pick_frame(a) : own_frame(a, pfn);
+        op.arg1.mfn = pick_frame_to_write(a);
         op.arg2.src_mfn = pick_one_in(a, 8) ? pick_frame(a) : own_frame(a, pick_pfn(a));
     } else if (op.cmd == MMUEXT_TLB_FLUSH_MULTI || op.cmd == MMUEXT_INVLPG_MULTI) {
         op.arg1.linear_addr = slot_va(SLOT_TRY);

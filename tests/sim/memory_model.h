@@ -31,11 +31,12 @@ struct domain_model;
 #define TABLES_MAX         8
 
 enum page_use {
-    USE_PLAIN, /* mapped writable */
-    USE_BUSY,  /* in somebody's hands for the moment */
-    USE_GONE,  /* given up: no frame */
-    USE_TABLE, /* a page table, mapped read-only */
-    USE_LENT,  /* granted: still plain to its owner */
+    USE_PLAIN,  /* mapped writable */
+    USE_BUSY,   /* in somebody's hands for the moment */
+    USE_GONE,   /* given up: no frame */
+    USE_TABLE,  /* a page table, mapped read-only */
+    USE_LENT,   /* granted: still plain to its owner */
+    USE_SHARED, /* the hypervisor reads and writes it: event queues, vcpu_info */
 };
 
 /* A run of frames without page numbers. */
@@ -106,5 +107,10 @@ uint64_t slot_entry_address(struct actor *a, unsigned slot);
 struct domain_model *model_by_id(uint16_t id);
 /* A frame that a domain with this id has or had; 0: unknown. */
 uint64_t frame_of_domain(struct actor *a, uint16_t id);
+/* May this domain's code write over what is shared with the hypervisor, or what it has granted?
+ * About half of them may, in runs that have GROUP_SCRIBBLE on. Who does says so in its model. */
+bool is_reckless(const struct actor *a);
+/* A frame to be written to: one of its own pages that may be; a reckless domain: any. */
+uint64_t pick_frame_to_write(struct actor *a);
 /* Another domain that was there at the last pause; DOMAIN_ID_INVALID: none. */
 uint16_t pick_other_domain(struct actor *a);

@@ -114,3 +114,19 @@ uint16_t pick_other_domain(struct actor *a)
     }
     return DOMAIN_ID_INVALID;
 }
+
+bool is_reckless(const struct actor *a)
+{
+    return !(run.groups_off & BIT(GROUP_SCRIBBLE)) && (a->domain->id + run.options->seed) % 2;
+}
+
+uint64_t pick_frame_to_write(struct actor *a)
+{
+    uint64_t pfn = page_find(a, pick_one_in(a, 3) ? USE_LENT : USE_PLAIN);
+
+    if (is_reckless(a) && pick_one_in(a, 8)) {
+        a->model->scribbles = true;
+        return pick_frame(a);
+    }
+    return pfn ? own_frame(a, pfn) : 0;
+}
