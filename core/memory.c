@@ -27,6 +27,7 @@ void memory_claim_drop(struct domain *d)
 int memory_claim(struct domain *d, uint64_t pages)
 {
     uint64_t have, limit;
+    bool is_dying;
     int rc = 0;
 
     if (pages == 0) {
@@ -37,8 +38,11 @@ int memory_claim(struct domain *d, uint64_t pages)
     spin_lock(&d->memory.lock);
     have = d->memory.page_count;
     limit = d->memory.max_page_count;
+    is_dying = d->memory.dying; /* its claim is dropped after that is set, and never again */
     spin_unlock(&d->memory.lock);
-    if (d->claimed_pages != 0 || pages < have || pages > limit) {
+    if (is_dying) {
+        rc = -ESRCH;
+    } else if (d->claimed_pages != 0 || pages < have || pages > limit) {
         rc = -EINVAL;
     } else if (pages - have > page_free_count() - MIN(claimed_total, page_free_count())) {
         rc = -ENOMEM;

@@ -167,6 +167,8 @@ static long domctl_op_scheduler_op(struct domain *d, struct xen_domctl *op)
         return -EINVAL;
     switch (s->cmd) {
     case XEN_DOMCTL_SCHEDOP_putinfo:
+        if (d->is_dying)
+            return -EINVAL; /* its timer has stopped and must not start again */
         if (c->weight != 0)
             __atomic_store_n(&d->sched.weight, c->weight, __ATOMIC_RELAXED);
         if (c->cap != UINT16_MAX) /* all ones: leave it */

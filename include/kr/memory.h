@@ -30,7 +30,7 @@ int memory_exchange(struct domain *d, const uint64_t *old, unsigned count, unsig
                     unsigned address_bits, mfn_t *new) __must_check;
 /*
  * Sets frames aside for a domain until it has `pages` in all; 0 ends that. -EINVAL: has a claim
- * already, or more than its maximum, or fewer than it has; -ENOMEM.
+ * already, or more than its maximum, or fewer than it has; -ESRCH: it is dying; -ENOMEM.
  */
 int memory_claim(struct domain *d, uint64_t pages) __must_check;
 /* Ends a claim. */

@@ -98,7 +98,7 @@ void sched_vcpu_fini(struct vcpu *v);
 void sched_domain_init(struct domain *d);
 /* A dying domain: its cap ends. Not from its own timers. */
 void sched_domain_fini(struct domain *d);
-/* Percent of one CPU, 0 for none. The control lock is held. */
+/* Percent of one CPU, 0 for none. The control lock is held, and the domain is not dying. */
 void sched_set_cap(struct domain *d, uint16_t percent);
 
 /* Sets or clears stop reasons; queues the vCPU or asks its CPU to let go of it. Any CPU. */
