@@ -42,6 +42,11 @@ static struct evtchn_fifo_control_block *control_block(struct actor *a)
 
 void fifo_forget(struct domain_model *m)
 {
+    for (unsigned i = 0; i < m->fifo.array_count; i++)
+        m->memory.use[m->fifo.array_pfn[i]] = USE_PLAIN;
+    for (unsigned i = 0; i < SIM_VCPU_MAX; i++)
+        if (m->fifo.control_va[i])
+            m->memory.use[(m->fifo.control_va[i] - SIM_VIRT_BASE) >> PAGE_SHIFT] = USE_PLAIN;
     memset(&m->fifo, 0, sizeof(m->fifo));
 }
 

@@ -189,12 +189,15 @@ static void status(struct actor *a)
 
 static void eoi_page(struct actor *a)
 {
-    struct physdev_pirq_eoi_gmfn op = {.gmfn = own_frame(a, pick_pfn(a))};
+    uint64_t pfn = page_take(a, USE_BUSY);
+    struct physdev_pirq_eoi_gmfn op = {.gmfn = own_frame(a, pfn)};
 
     if (pick_one_in(a, 4))
         op.gmfn = pick_frame(a);
-    physdev_op(a, pick_one_in(a, 2) ? PHYSDEVOP_pirq_eoi_gmfn_v1 : PHYSDEVOP_pirq_eoi_gmfn_v2, &op,
-               sizeof(op));
+    if (physdev_op(a, pick_one_in(a, 2) ? PHYSDEVOP_pirq_eoi_gmfn_v1 : PHYSDEVOP_pirq_eoi_gmfn_v2,
+                   &op, sizeof(op)) != 0 &&
+        pfn)
+        a->model->memory.use[pfn] = USE_PLAIN;
 }
 
 /* ---- lines and ports --------------------------------------------------------------------------

@@ -10,17 +10,27 @@
 
 #define MASKED BIT(EVTCHN_FIFO_MASKED)
 
-/* Some page for this purpose; kernels give a clean one. */
+/* Some page for this purpose; kernels give a clean one. 0: none is left. */
 static uint64_t page_prepare(struct actor *a, uint32_t word)
 {
     uint32_t words[FIFO_PAGE_EVENTS];
-    uint64_t pfn = pick_pfn(a);
+    uint64_t pfn = page_take(a, USE_BUSY);
 
+    if (!pfn)
+        return 0;
     for (unsigned i = 0; i < FIFO_PAGE_EVENTS; i++)
         words[i] = word;
-    if (!pick_one_in(a, 12))
+    if (pick_one_in(a, 12))
+        a->model->scribbles = true;
+    else
         sim_guest_write(a->guest, sim_page_va(pfn), words, sizeof(words));
     return pfn;
+}
+
+static void page_drop(struct actor *a, uint64_t pfn)
+{
+    if (pfn)
+        a->model->memory.use[pfn] = USE_PLAIN;
 }
 
 static long control_set(struct actor *a, unsigned vcpu, uint64_t pfn, uint32_t offset)
@@ -48,6 +58,9 @@ static long array_extend(struct actor *a)
     rc = event_op(a, EVTCHNOP_expand_array, &op, sizeof(op));
     if (rc == 0 && f->array_count < FIFO_PAGES_MAX)
         f->array_pfn[f->array_count++] = pfn;
+    else
+        page_drop(a, pfn);
+    a->model->scribbles |= rc == 0 && op.array_gfn != own_frame(a, pfn);
     return rc;
 }
 
@@ -55,13 +68,18 @@ static long array_extend(struct actor *a)
 static void enter(struct actor *a)
 {
     uint64_t pfn = page_prepare(a, 0);
-    bool any = false;
+    bool any = false, is_used = false;
 
     for (unsigned i = 0; i < a->domain->vcpu_max; i++) {
-        any |= control_set(a, i, pfn, 128 * i) == 0;
-        if (pick_one_in(a, 3))
+        is_used |= control_set(a, i, pfn, 128 * i) == 0;
+        any |= is_used;
+        if (is_used && pick_one_in(a, 3)) {
             pfn = page_prepare(a, 0);
+            is_used = false;
+        }
     }
+    if (!is_used)
+        page_drop(a, pfn);
     if (any && !pick_one_in(a, 6))
         array_extend(a);
 }
@@ -69,8 +87,10 @@ static void enter(struct actor *a)
 static void init_control(struct actor *a)
 {
     uint32_t offset = pick_one_in(a, 4) ? pick(a, PAGE_SIZE + 8) : 8 * pick(a, 500);
+    uint64_t pfn = page_prepare(a, 0);
 
-    control_set(a, pick_vcpu(a), page_prepare(a, 0), offset);
+    if (control_set(a, pick_vcpu(a), pfn, offset) != 0)
+        page_drop(a, pfn);
 }
 
 static void expand_array(struct actor *a)

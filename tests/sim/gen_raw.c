@@ -147,6 +147,12 @@ static bool is_dom0_shutdown(const struct actor *a, const struct target *t, uint
             (t->nr == __HYPERVISOR_vcpu_op && (uint32_t)op == 2));
 }
 
+/* Makes a page part of the FIFO layout that the guest's code does not know of. */
+static bool is_unknown_layout(const struct target *t, uint64_t op)
+{
+    return t->nr == __HYPERVISOR_event_channel_op && ((uint32_t)op == 11 || (uint32_t)op == 12);
+}
+
 static bool may_be_hard(struct actor *a)
 {
     return !a->domain->is_privileged && pick_one_in(a, 24);
@@ -159,7 +165,9 @@ static void raw_call(struct actor *a)
 
     if ((t->is_hard && !may_be_hard(a)) || is_dom0_shutdown(a, t, op))
         return;
-    call(a, t->nr, op, argument(a), argument(a), argument(a), argument(a));
+    if (call(a, t->nr, op, argument(a), argument(a), argument(a), argument(a)) == 0 &&
+        is_unknown_layout(t, op))
+        a->model->scribbles = true;
 }
 
 /* Calls that any kernel survives, in a list; now and then with a list in it. */
@@ -176,7 +184,8 @@ static void raw_multicall(struct actor *a)
         e->args[0] = t->op_count ? t->ops[pick(a, t->op_count)] : argument(a);
         for (unsigned n = 1; n < ARRAY_SIZE(e->args); n++)
             e->args[n] = argument(a);
-        if (!is_dom0_shutdown(a, t, e->args[0]) && !(t->is_hard && !may_be_hard(a)))
+        if (!is_dom0_shutdown(a, t, e->args[0]) && !is_unknown_layout(t, e->args[0]) &&
+            !(t->is_hard && !may_be_hard(a)))
             used++;
     }
     a->is_careful = a->domain->is_privileged; /* elsewhere there may be anything in the list */

@@ -114,15 +114,17 @@ static void register_time(struct actor *a)
 /* Once for each vCPU; where it is then is in v->info, which the upcall follows. */
 static void register_info(struct actor *a)
 {
-    struct vcpu_register_vcpu_info info = {.mfn = own_frame(a, pick_pfn(a)),
-                                           .offset = 64 * pick(a, 64)};
+    uint64_t pfn = page_take(a, USE_BUSY);
+    struct vcpu_register_vcpu_info info = {.mfn = own_frame(a, pfn), .offset = 64 * pick(a, 64)};
 
     if (pick_one_in(a, 6))
         info.mfn = pick_frame(a);
     if (pick_one_in(a, 6))
         info.offset = pick(a, PAGE_SIZE + 64);
-    vcpu_op(a, VCPUOP_register_vcpu_info, pick_one_in(a, 3) ? pick_vcpu(a) : a->vcpu->id, &info,
-            sizeof(info));
+    if (vcpu_op(a, VCPUOP_register_vcpu_info, pick_one_in(a, 3) ? pick_vcpu(a) : a->vcpu->id, &info,
+                sizeof(info)) != 0 &&
+        pfn)
+        a->model->memory.use[pfn] = USE_PLAIN;
 }
 
 /* ---- timers -----------------------------------------------------------------------------------
