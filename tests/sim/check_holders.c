@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who holds frames beside page tables: vCPUs (roots, GDT, half-done tables, vcpu_info), CPUs (the
- * LDT window), FIFO event channels, a domain's interrupts, grants in use. A hypercall that is half
+ * LDT window), FIFO event channels, a domain's interrupts, grants in use; and the hypervisor itself
+ * what it shows to a domain. A hypercall that is half
  * done keeps nothing else: what it goes on with stands in the guest's registers.
  */
 #include "recount.h"
 
 #include <sim/cpu.h>
+#include <x86/map.h>
+#include <x86/pte.h>
 #include <x86/pv_state.h>
 
 #include <string.h>
@@ -159,6 +162,41 @@ static void mappings_check(const struct domain *d)
          gt->mapping_count);
 }
 
+/* ---- frames that are shown --------------------------------------------------------------------
+ */
+
+static void exposed_count(const void *frame, enum page_type type, const char *who, uint64_t id,
+                          uint64_t number)
+{
+    mfn_t mfn = virt_to_frame(frame);
+    const struct page *p = page_of(mfn);
+
+    RULE("exposed frames", p->state == PAGE_EXPOSED && p->owner == id,
+         "%s d%lu %lu: frame %#lx is in state %u, owner %u", who, id, number, mfn, p->state,
+         p->owner);
+    recount_hold(mfn, type, who, id, number);
+}
+
+static void domain_count_exposed(const struct domain *d)
+{
+    const struct grant_table *gt = d->grants;
+
+    if (d->shared_info)
+        exposed_count(d->shared_info, PAGE_TYPE_WRITABLE, "shared_info of domain", d->id, 0);
+    for (uint32_t i = 0; gt && gt->frames && i < gt->frame_count; i++)
+        exposed_count(gt->frames[i], PAGE_TYPE_WRITABLE, "grant table of domain", d->id, i);
+    for (uint32_t i = 0; gt && gt->status && i < gt->status_count; i++)
+        exposed_count(gt->status[i], PAGE_TYPE_WRITABLE, "grant status of domain", d->id, i);
+}
+
+static void m2p_count(void)
+{
+    for (unsigned i = 0; i < m2p_chunk_count(); i++)
+        for (unsigned j = 0; m2p_chunk(i) != MFN_INVALID && j < PTES_PER_TABLE; j++)
+            exposed_count(frame_to_virt(m2p_chunk(i) + j), PAGE_TYPE_READ_ONLY, "M2P of domain",
+                          DOMAIN_ID_XEN, i);
+}
+
 /* ---- all --------------------------------------------------------------------------------------
  */
 
@@ -177,6 +215,7 @@ static void domain_count_holds(const struct domain *d)
         recount_hold(irqs->page_mfn, PAGE_TYPE_WRITABLE, "EOI page of domain", d->id, 0);
     if (d->grants)
         grants_count(d);
+    domain_count_exposed(d);
 }
 
 void holders_count(void)
@@ -188,6 +227,7 @@ void holders_count(void)
         domain_count_holds(d[i]);
     for (unsigned i = 0; i < cpu_count; i++)
         cpu_count_window(i);
+    m2p_count();
 }
 
 void check_holders(void)
