@@ -5,6 +5,8 @@
 
 #include <kr/domain.h>
 
+#define DOMAIN_DESTROY_STEPS 7 /* domain_destroy() has done all there is to do */
+
 /* Makes it known under its id. -EEXIST, -ENOMEM. */
 int domain_table_insert(struct domain *d) __must_check;
 void domain_table_remove(struct domain *d);

@@ -346,6 +346,7 @@ int domain_destroy(struct domain *d)
         destroy_begin,          event_domain_fini, grant_domain_fini, relinquish_vcpus,
         arch_domain_relinquish, relinquish_memory, destroy_end,
     };
+    _Static_assert(ARRAY_SIZE(steps) == DOMAIN_DESTROY_STEPS, "see domain_internal.h");
 
     if (d->is_privileged)
         return -EINVAL;

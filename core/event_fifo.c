@@ -232,6 +232,26 @@ static void fifo_enter(struct domain *d, struct event_fifo_domain *f)
     }
 }
 
+/* [e] The vCPU has queues now: what was raised for it before goes there. */
+static void fifo_link_waiting(struct vcpu *v)
+{
+    struct domain *d = v->domain;
+
+    for (uint32_t number = 1; number < d->events.port_count; number++) {
+        struct event_port *port = event_port_get(d, number);
+        event_word_t *word = fifo_word(d, number);
+
+        if (word == NULL)
+            return;
+        if (port->state == EVENT_FREE || port->vcpu != v->id)
+            continue;
+        spin_lock(&port->lock);
+        if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & (PENDING | MASKED | LINKED)) == PENDING)
+            fifo_link(d, port, number);
+        spin_unlock(&port->lock);
+    }
+}
+
 /* Takes over `control`, `*fv` and `*f` (setting them to NULL where used) or fails. */
 static int fifo_set_control(struct vcpu *v, struct evtchn_fifo_control_block *control,
                             struct event_fifo_vcpu **fv, struct event_fifo_domain **f)
@@ -253,6 +273,7 @@ static int fifo_set_control(struct vcpu *v, struct evtchn_fifo_control_block *co
             fifo_enter(d, *f);
             *f = NULL;
         }
+        fifo_link_waiting(v);
     }
     spin_unlock(&d->events.lock);
     return rc;

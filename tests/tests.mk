@@ -11,6 +11,9 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-omit-frame-pointer -fno-strict
                -fsanitize=address,undefined -fno-sanitize-recover=all \
                -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare \
                $(XENDEFS) -Itests/unit/fake $(INCLUDES)
+ifdef COVERAGE
+UNIT_CFLAGS += --coverage -fprofile-update=atomic
+endif
 UNIT_NAMES  := $(if $(T),$(T),$(sort $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))))
 UNIT_PROGS  := $(UNIT_NAMES:%=$(B)/unit/test_%)
 
@@ -28,7 +31,7 @@ $(B)/unit/test_$(1): $(B)/unit/obj/tests/unit/test_$(1).o \
 endef
 
 # Reading the markers costs a process per test: only when a unit test is asked for.
-ifneq ($(filter test test-unit $(B)/unit/%,$(MAKECMDGOALS)),)
+ifneq ($(filter test test-unit coverage-% $(B)/unit/%,$(MAKECMDGOALS)),)
 $(foreach t,$(UNIT_NAMES),$(eval $(call unit_rule,$(t))))
 -include $(shell find $(B)/unit/obj -name '*.d' 2>/dev/null)
 endif
@@ -40,9 +43,9 @@ test-unit: ## unit tests on the host (T="name ..." runs some)
 	$(Q)$(MAKE) -s --no-print-directory -k $(UNIT_PROGS) || true
 	$(Q)tests/unit/run.sh $(UNIT_PROGS)
 
--include tests/guest/guest.mk tests/system/system.mk tests/sim/sim.mk
+-include tests/guest/guest.mk tests/system/system.mk tests/sim/sim.mk tests/fuzz/fuzz.mk
 
-# Each layer ends with a line `N passed, N failed`; run.sh adds them up.
+# Each layer ends with a line `N passed, N failed`; run.sh adds them up. ALSO: further such targets.
 test: ## all tests; ends with the count
 	$(Q)tests/run.sh test-unit $(if $(wildcard tests/guest/guest.mk),test-guest) \
-	    $(if $(wildcard tests/system/system.mk),test-system)
+	    $(if $(wildcard tests/system/system.mk),test-system) $(ALSO)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs with apt what a job needs and the machine lacks; says nothing when all is there.
-# usage: tools/deps.sh build|check|run|iso|test|bench|gdb ...
+# usage: tools/deps.sh build|check|run|iso|test|coverage|fuzz|bench|gdb ...
 #
 # Each need is "probe package...": the probe is a command to be found, a file to exist or FILE:WORD for
 # a word in it, so that the usual case costs no package query.
@@ -45,6 +45,17 @@ needs() {
         echo "xz xz-utils"
         echo "zstd zstd"
         echo "lz4 lz4" ;;
+    coverage)
+        needs test
+        echo "gcovr gcovr" ;;
+    fuzz)
+        needs build
+        echo "clang clang"
+        # clang's own libraries: Debian 12 has them apart from the compiler
+        echo "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-dev"
+        echo "llvm-symbolizer llvm"
+        echo "/usr/include/cmocka.h libcmocka-dev"
+        echo "/usr/include/Zydis/Zydis.h libzydis-dev" ;;
     bench)
         needs run ;;
     *)

@@ -14,7 +14,9 @@ DEPS_GOALS := $(or $(MAKECMDGOALS),all)
 DEPS_JOBS  := $(if $(filter-out clean help loc,$(DEPS_GOALS)),build) \
               $(if $(filter run dom0,$(DEPS_GOALS)),$(if $(ISO),iso,run)) \
               $(if $(filter test%,$(DEPS_GOALS)),test) \
-              $(filter iso gdb check bench,$(patsubst format,check,$(DEPS_GOALS)))
+              $(if $(filter sim%,$(DEPS_GOALS)),test) \
+              $(if $(filter-out fuzz-list,$(filter fuzz-%,$(DEPS_GOALS))),fuzz) \
+              $(filter iso gdb check bench coverage,$(patsubst format,check,$(DEPS_GOALS)))
 DEPS_DRY   := $(findstring n,$(firstword -$(MAKEFLAGS)))
 ifneq ($(strip $(DEPS_JOBS)),)
 ifeq ($(DEPS_DRY)$(MAKELEVEL),0)

@@ -8,6 +8,8 @@ SIM_X86 := $(addprefix arch/x86/,$(addsuffix .c, \
     pv/mmu_op pv/mmuext_op pv/mode pv/msr pv/physdev pv/port pv/privileged pv/vcpu \
     control/domctl control/domctl_frames control/domctl_policy control/domctl_vcpu control/hvm \
     control/mca control/platform control/policy_copy control/sysctl))
-SIM_CORE := $(wildcard lib/*.c core/*.c core/control/*.c) $(SIM_X86) $(wildcard arch/x86/pure/*.c)
+# Unpacking kernels wants libraries, and a C library of its own: unit tests have it.
+SIM_BOOT := $(filter-out boot/unpack%,$(wildcard boot/*.c)) $(wildcard drv/acpi_*.c)
+SIM_CORE := $(wildcard lib/*.c core/*.c core/control/*.c) $(SIM_BOOT) $(SIM_X86) $(wildcard arch/x86/pure/*.c)
 SIM_PORT := $(wildcard arch/sim/*.c arch/sim/*.S)
 SIM_INCLUDES := -Iinclude -Iarch/sim/include -Iarch/x86/include -I$(B)/gen

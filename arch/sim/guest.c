@@ -21,6 +21,8 @@
 #define GUEST_COUNT_MAX   4096
 #define SYSCALL_BYTES     2
 #define NESTING_MAX       8
+#define REPEATS_MAX       64
+#define INSTRUCTION_MAX   15
 
 enum leave { LEAVE_SYSCALL, LEAVE_TRAP, LEAVE_PAUSE };
 
@@ -379,6 +381,44 @@ bool sim_guest_store(struct sim_guest *g, uint64_t va, uint64_t value)
     }
 }
 
+/* Would a store there fault? What it finds is written back: only Accessed and Dirty change. */
+static bool store_faults(uint64_t va, struct sim_fault *fault)
+{
+    uint64_t value;
+
+    return !sim_mmu_access(va, &value, sizeof(value), false, fault) ||
+           !sim_mmu_access(va, &value, sizeof(value), true, fault);
+}
+
+bool sim_guest_store_scratch(struct sim_guest *g, const struct sim_store *s)
+{
+    struct x86_regs *regs = regs_of(g);
+    struct sim_fault fault;
+
+    regs->rax = s->rax;
+    regs->rbx = s->rbx;
+    regs->rcx = s->rcx;
+    regs->rdx = s->rdx;
+    regs->rsi = s->rsi;
+    regs->rdi = s->rdi;
+    regs->rip = SIM_PC_SCRATCH;
+    for (unsigned i = 0; i < REPEATS_MAX && regs->rip == SIM_PC_SCRATCH; i++) {
+        if (!store_faults(regs->rdi, &fault)) {
+            regs->rip = SIM_PC_RUN;
+            return true;
+        }
+        leave_by_trap(g, X86_EXC_PF, fault.error_code, fault.va);
+        while (is_handler(regs->rip))
+            handler_run(g);
+    }
+    if (regs->rip - SIM_PC_SCRATCH <= INSTRUCTION_MAX) {
+        regs->rip = SIM_PC_RUN;
+        return true;
+    }
+    wait_for(g, SIM_PC_RUN);
+    return false;
+}
+
 bool sim_guest_fault(struct sim_guest *g, unsigned vector, uint32_t error_code)
 {
     struct x86_regs *regs = regs_of(g);
@@ -389,7 +429,7 @@ bool sim_guest_fault(struct sim_guest *g, unsigned vector, uint32_t error_code)
     leave_by_trap(g, vector, error_code, 0);
     while (is_handler(regs->rip))
         handler_run(g);
-    if (regs->rip - SIM_PC_SCRATCH > 15)
+    if (regs->rip - SIM_PC_SCRATCH > INSTRUCTION_MAX)
         wait_for(g, SIM_PC_RUN);
     regs->rip = before;
     return g->trap_taken < 0;

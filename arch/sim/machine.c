@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "firmware.h"
 #include "machine_internal.h"
 
 #define WALLCLOCK_SEC 1700000000UL
-#define PM_TIMER_PORT 0x608
 #define PM_TIMER_HZ   3579545UL
 #define PORT_READ_NS  1000
 #define PCI_FIRST     0xcf8
@@ -52,7 +52,7 @@ uint64_t arch_wallclock_sec(void)
 static uint32_t port_read(uint16_t port, unsigned bytes)
 {
     sim_time_pass(PORT_READ_NS);
-    if (port == PM_TIMER_PORT)
+    if (port == SIM_PM_TIMER_PORT)
         return (sim_time_ns() / 1000 * PM_TIMER_HZ / 1000000) & 0xffffff;
     if (port >= PCI_FIRST && port <= PCI_LAST)
         return sim_pci_port_read(port, bytes);
@@ -96,7 +96,7 @@ void arch_port_write32(uint16_t port, uint32_t value)
 }
 
 /* ---- firmware ---------------------------------------------------------------------------------
- * The tables themselves are read by unit and fuzz tests; here is what acpi_read() makes of them. */
+ */
 
 uint8_t arch_keyboard_flags(void)
 {
@@ -108,36 +108,9 @@ const struct acpi_fadt *machine_acpi(void)
     return &acpi_info.fadt;
 }
 
-static void nodes_describe(void)
+const void *acpi_map(uint64_t phys, size_t size_bytes)
 {
-    const struct sim_config *c = &machine.config;
-
-    acpi_info.has_srat = c->node_count > 1;
-    acpi_info.node_count = c->node_count;
-    for (unsigned i = 0; i < c->node_count; i++) {
-        acpi_info.node_domain[i] = i;
-        for (unsigned j = 0; j < c->node_count; j++)
-            acpi_info.distance[i][j] = i == j ? 10 : 20;
-    }
-    acpi_info.memory_count = c->ram_count;
-    for (unsigned i = 0; i < c->ram_count; i++)
-        acpi_info.memories[i] = (struct acpi_memory){
-            .base = c->ram[i].start, .size_bytes = c->ram[i].size_bytes, .node = c->ram[i].node};
-}
-
-void sim_firmware_init(void)
-{
-    const struct sim_config *c = &machine.config;
-
-    acpi_info.has_madt = true;
-    acpi_info.cpu_count = c->cpu_count;
-    for (unsigned i = 0; i < c->cpu_count; i++)
-        acpi_info.cpus[i] =
-            (struct acpi_cpu){.apic_id = i, .uid = i, .node = i * c->node_count / c->cpu_count};
-    acpi_info.fadt.present = true;
-    acpi_info.fadt.pm_timer =
-        (struct acpi_register){.address = PM_TIMER_PORT, .space = ACPI_SPACE_IO, .bit_width = 32};
-    nodes_describe();
+    return sim_memory_map(phys, size_bytes);
 }
 
 /* ---- console ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 /* The machine's own state, shared by the files of arch/sim. */
 #pragma once
 
+#include <kr/boot_info.h>
 #include <sim/cpu.h>
 #include <sim/fibre.h>
 #include <sim/machine.h>
@@ -23,13 +24,14 @@ void sim_cpus_create(void);
 void sim_cpus_start(void);
 void sim_cpus_stop(void);
 void sim_machine_off(enum sim_end end) __noreturn;
-/* map.c: RAM, frame table, M2P. */
-void sim_memory_create(void);
+/* map.c: RAM comes first; then, from what the loader says, the frame table and the M2P. */
+void sim_ram_create(void);
+void sim_memory_init(const struct boot_info *info);
 void sim_memory_destroy(void);
-/* machine.c: what ACPI would have told (acpi_info). */
-void sim_firmware_init(void);
+/* Physical memory to read; NULL: there is none. */
+const void *sim_memory_map(uint64_t phys, size_t size_bytes);
 /* dom0.c */
-void sim_dom0_create(void);
+void sim_dom0_create(const struct boot_info *info);
 /* pci.c: configuration space behind the ports 0xcf8 to 0xcff. */
 uint32_t sim_pci_port_read(uint16_t port, unsigned bytes);
 void sim_pci_port_write(uint16_t port, unsigned bytes, uint32_t value);

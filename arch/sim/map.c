@@ -19,7 +19,6 @@
 #define FRAMES_PER_GIB   (GIB >> PAGE_SHIFT)
 #define M2P_CHUNK_FRAMES (FRAMES_PER_GIB * sizeof(uint64_t) / PAGE_SIZE)
 #define GIB_COUNT_MAX    (SIM_RAM_MAX / GIB)
-#define FIRMWARE_FRAMES  16 /* at address 0, never ours */
 #define PHYS_BITS        46
 
 char *sim_ram;
@@ -65,28 +64,49 @@ static void m2p_expose(void)
             page_expose(&hypervisor_memory, m2p_chunks[g] + i, page_type_held(PAGE_TYPE_READ_ONLY));
 }
 
-void sim_memory_create(void)
+void sim_ram_create(void)
 {
     const struct sim_config *c = &machine.config;
-    struct page_range ranges[SIM_RAM_RANGES_MAX];
+    const struct sim_ram_range *last = &c->ram[c->ram_count - 1];
 
-    ASSERT(c->ram_count > 0 && c->ram_count <= SIM_RAM_RANGES_MAX);
-    for (unsigned i = 0; i < c->ram_count; i++) {
-        ranges[i].first = c->ram[i].start >> PAGE_SHIFT;
-        ranges[i].count = c->ram[i].size_bytes >> PAGE_SHIFT;
-        ram_frames += ranges[i].count;
-        ram_bytes = c->ram[i].start + c->ram[i].size_bytes;
-    }
+    ASSERT(c->ram_count > 0 && c->ram_count <= SIM_RAM_RANGES_MAX && c->ram[0].start == 0);
+    ram_bytes = last->start + last->size_bytes;
     ASSERT(ram_bytes <= SIM_RAM_MAX);
     sim_ram = map_sparse(ram_bytes);
-    table_bytes =
-        (ALIGN_UP(ram_bytes >> PAGE_SHIFT, BIT(PAGE_SECTION_SHIFT))) * sizeof(struct page);
+}
+
+const void *sim_memory_map(uint64_t phys, size_t size_bytes)
+{
+    return phys < ram_bytes && size_bytes <= ram_bytes - phys ? phys_to_virt(phys) : NULL;
+}
+
+static void early_allocator_init(const struct boot_info *info)
+{
+    struct page_range ranges[SIM_RAM_RANGES_MAX + 1];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < info->mem_count; i++) {
+        if (info->mem[i].type != BOOT_MEM_RAM)
+            continue;
+        ASSERT(count < ARRAY_SIZE(ranges));
+        ranges[count].first = info->mem[i].start >> PAGE_SHIFT;
+        ranges[count].count = info->mem[i].size >> PAGE_SHIFT;
+        ram_frames += ranges[count++].count;
+    }
+    page_early_init(ranges, count, ram_bytes >> PAGE_SHIFT);
+    page_early_reserve(0, MIB >> PAGE_SHIFT);
+    for (unsigned i = 0; i < info->module_count; i++)
+        page_early_reserve(info->module[i].start >> PAGE_SHIFT,
+                           DIV_ROUND_UP(info->module[i].size, PAGE_SIZE));
+}
+
+void sim_memory_init(const struct boot_info *info)
+{
+    table_bytes = ALIGN_UP(ram_bytes >> PAGE_SHIFT, BIT(PAGE_SECTION_SHIFT)) * sizeof(struct page);
     page_table_base = map_sparse(table_bytes);
     pte_nx = PTE_NX;
     pte_reserved = PTE_FRAME & ~(BIT(PHYS_BITS) - 1);
-    page_early_init(ranges, c->ram_count, ram_bytes >> PAGE_SHIFT);
-    if (ranges[0].first == 0)
-        page_early_reserve(0, FIRMWARE_FRAMES);
+    early_allocator_init(info);
     m2p_create();
     page_early_finish();
     m2p_expose();

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The order of start-up of the simulated machine, the same as the x86 port's boot/start.c from
- * where the loader's words have been read. */
+/* The order of start-up of the simulated machine: that of the x86 port's boot/start.c. */
 #include <kr/console.h>
 #include <kr/boot_info.h>
 #include <kr/cpu.h>
@@ -21,9 +20,11 @@
 
 #include <sim/guest.h>
 
+#include "firmware.h"
 #include "machine_internal.h"
 
 static struct sim_cpu cpus[SIM_CPU_COUNT_MAX];
+static struct boot_info boot_info;
 
 /* The trap code's table of instructions that may fault is empty: here copies say so themselves. */
 const uint64_t extable_start[2];
@@ -34,24 +35,30 @@ struct sim_cpu *sim_cpu_by_id(unsigned id)
     return &cpus[id];
 }
 
-static void console_start(void)
+static const void *window_map(const struct phys_window *w, uint64_t pa, size_t size_bytes)
 {
-    kr_strlcpy(version_command_line, machine.config.command_line, sizeof(version_command_line));
-    option_parse_line(version_command_line);
+    return sim_memory_map(pa, size_bytes);
+}
+
+static void loader_info_read(uint32_t info_phys)
+{
+    static const struct phys_window window = {window_map};
+    struct boot_error why;
+
+    if (boot_parse_multiboot1(&boot_info, &window, info_phys, &why) != 0 ||
+        boot_check_modules(&boot_info, 0, 0, &why) != 0)
+        sim_failed(why.text); /* no console yet */
+    kr_strlcpy(version_command_line, boot_info.cmdline, sizeof(version_command_line));
+    option_parse_line(boot_info.cmdline);
     console_init();
     version_log();
 }
 
-/* What firmware would have said of RAM. */
-static void memory_map_keep(void)
+static void acpi_init(void)
 {
-    static struct boot_info info;
-
-    for (unsigned i = 0; i < machine.config.ram_count; i++)
-        info.mem[info.mem_count++] = (struct boot_mem){.start = machine.config.ram[i].start,
-                                                       .size = machine.config.ram[i].size_bytes,
-                                                       .type = BOOT_MEM_RAM};
-    memmap_init(&info, &acpi_info);
+    if (acpi_read(boot_info.rsdp_addr, &acpi_info) != 0)
+        boot_refuse("the machine's ACPI tables are broken");
+    memmap_init(&boot_info, &acpi_info);
 }
 
 static void interrupts_init(void)
@@ -71,15 +78,15 @@ void sim_machine_start(const struct sim_config *config)
     sim_cpu_now = &cpus[0].cpu;
     cpu_detect();
     sim_cpus_create();
-    console_start();
-    sim_memory_create();
+    sim_ram_create();
+    loader_info_read(sim_firmware_write());
+    sim_memory_init(&boot_info);
     fpu_cpu_init();
     cpu_policies_init();
-    sim_firmware_init();
-    memory_map_keep();
+    acpi_init();
     interrupts_init();
     time_init();
-    sim_dom0_create();
+    sim_dom0_create(&boot_info);
     console_start_dom0();
     sim_cpus_start();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Choices and acts that all generators share (gen.h). */
+#include "faults.h"
 #include "gen.h"
 
 #include <kr/cpu.h>
@@ -7,6 +8,8 @@
 #include <kr/page.h>
 #include <sim/random.h>
 #include <x86/pagetype.h>
+
+#include <xen/xen.h>
 
 #include <string.h>
 
@@ -36,6 +39,13 @@ struct domain_model *model_of(const struct domain *d)
     return m;
 }
 
+struct domain_model *model_by_id(uint16_t id)
+{
+    struct domain_model *m = &models[id % MODEL_COUNT];
+
+    return m->id == id && m->is_set_up ? m : NULL;
+}
+
 void pool_add(struct pool *p, uint64_t value)
 {
     p->value[p->next] = value;
@@ -63,6 +73,8 @@ uint64_t pick(struct actor *a, uint64_t bound)
 
     if (bound <= 1)
         return 0;
+    if (faults_is_scripted())
+        return bound - 1; /* nothing that one_in() would do, else the most */
     if (run_options_now->bytes)
         return sim_random_below(SIM_STREAM_GUEST, bound);
     z = a->random_state += 0x9e3779b97f4a7c15UL;
@@ -129,7 +141,12 @@ uint64_t own_frame(struct actor *a, uint64_t pfn)
 
 uint64_t pick_pfn(struct actor *a)
 {
-    return pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    uint64_t pfn = page_find(a, pick_one_in(a, 3) ? USE_LENT : USE_PLAIN);
+
+    if (pfn && !pick_one_in(a, 16))
+        return pfn;
+    pfn = pick_range(a, SIM_PFN_FREE, a->model->page_count - 1);
+    return a->model->memory.use[pfn] == USE_SHARED ? SIM_PFN_FREE : pfn;
 }
 
 uint64_t pick_frame(struct actor *a)
@@ -157,13 +174,42 @@ unsigned pick_vcpu(struct actor *a)
 /* ---- acts -------------------------------------------------------------------------------------
  */
 
+static bool is_control_only(unsigned nr)
+{
+    const enum {
+        ANYONE,
+        CONTROL
+    } callers[64] = {
+#define HYPERCALL(nr, name, argc, caller, long_running, purpose) [nr] = caller,
+#include "../../core/hypercalls.def"
+#undef HYPERCALL
+    };
+
+    return nr < ARRAY_SIZE(callers) && callers[nr] == CONTROL;
+}
+
+/* The control domain changes another domain's tables, and may choose what they map. */
+static void gift_note(const struct actor *a, unsigned nr, const uint64_t args[6])
+{
+    uint16_t id = (args[3] >> 16) - 1;
+
+    if (nr == __HYPERVISOR_mmu_update && a->domain->is_privileged && (uint32_t)args[3] >> 16)
+        models[id % MODEL_COUNT].has_gifts = true;
+}
+
 long call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
           uint64_t a4)
 {
     const uint64_t args[6] = {a0, a1, a2, a3, a4};
-    long result = sim_hypercall(a->guest, nr, args);
+    long result;
 
+    gift_note(a, nr, args);
+    result =
+        run_options_now->is_faults ? faults_call(a, nr, args) : sim_hypercall(a->guest, nr, args);
     trace_call(a, nr, args, result);
+    RULE("privilege",
+         !is_control_only(nr) || a->domain->is_privileged || result == -EPERM || result == -EINTR,
+         "d%u: hypercall %u, the control domain's, returned %ld", a->domain->id, nr, result);
     return result;
 }
 
@@ -189,7 +235,7 @@ uint64_t args_put(struct actor *a, unsigned n, const void *object, size_t size_b
 {
     uint64_t va = args_page(a) + n % (2 * PIECES) * PIECE_BYTES;
 
-    if (pick_one_in(a, 64))
+    if (!a->is_careful && pick_one_in(a, 64))
         return bad_address(a);
     return sim_guest_write(a->guest, va, object, size_bytes) ? va : 0;
 }

@@ -3,5 +3,17 @@
 #include "gen.h"
 
 extern const struct operation raw_operations[], build_operations[];
+extern const struct operation memory_operations[], memory_control_operations[];
+extern const struct operation grant_operations[], grant_map_operations[];
+extern const struct operation pagetable_operations[], pagetable_entry_operations[];
+extern const struct operation control_operations[], control_machine_operations[];
+extern const struct operation foreign_operations[];
 
-const struct operation *const all_operations[] = {raw_operations, build_operations, NULL};
+const struct operation *const all_operations[] = {
+    raw_operations,       build_operations,
+    memory_operations,    memory_control_operations,
+    grant_operations,     grant_map_operations,
+    pagetable_operations, pagetable_entry_operations,
+    control_operations,   control_machine_operations,
+    foreign_operations,   NULL,
+};

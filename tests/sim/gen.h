@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "memory_model.h"
 #include "sim.h"
 
 enum op_group {
@@ -39,7 +40,10 @@ void pool_remove(struct pool *p, uint64_t value);
 struct domain_model {
     uint16_t id;
     uint64_t created_ns;
-    bool is_set_up; /* first vCPU has installed its handlers */
+    bool scribbles;         /* has written what it shares with the hypervisor against the ABI */
+    bool has_gifts;         /* the control domain may have put frames of its own into its tables */
+    bool overwrites_grants; /* has changed entries of its grant table while they were used */
+    bool is_set_up;         /* first vCPU has installed its handlers */
     uint64_t page_count;
     struct pool ports;   /* its event channel ports */
     struct pool grefs;   /* its grant references that were filled in */
@@ -50,6 +54,7 @@ struct domain_model {
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
     bool is_fifo;
+    struct memory_model memory;
 };
 
 struct actor {
@@ -60,6 +65,7 @@ struct actor {
     uint64_t random_state;
     uint64_t step;
     bool in_upcall;
+    bool is_careful; /* makes no mistakes on purpose */
 };
 
 struct operation {
@@ -107,3 +113,5 @@ struct domain_model *model_of(const struct domain *d);
 void models_reset(void);
 /* Has this domain's code anything to say about itself yet? Installs handlers, callbacks, stacks. */
 void domain_set_up(struct actor *a);
+/* The control domain makes a domain, perhaps not to the end. True: it runs. */
+bool domain_build(struct actor *a, uint16_t *id);

@@ -3,6 +3,7 @@
  * The control domain as a toolstack: makes domains by the calls that libxc makes, page by page
  * through mappings of the new domain's frames, and destroys them. It may stop in the middle.
  */
+#include "gen_control.h"
 #include "run.h"
 
 #include <kr/errno.h>
@@ -15,10 +16,9 @@
 
 #include <string.h>
 
-#define DOMAINS_MAX    5
-#define WINDOW_SLOT    384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
-#define STOP_ONE_IN    40
-#define DESTROY_ROUNDS 3
+#define DOMAINS_MAX 5
+#define WINDOW_SLOT 384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
+#define STOP_ONE_IN 40
 
 struct building {
     struct actor *a;
@@ -27,13 +27,14 @@ struct building {
     xen_pfn_t frames[SIM_PAGES_MAX];
 };
 
-static long domctl(struct actor *a, uint32_t cmd, uint16_t id, struct xen_domctl *op)
+long domctl(struct actor *a, uint32_t cmd, uint16_t id, struct xen_domctl *op)
 {
     op->cmd = cmd;
     op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
     op->domain = id;
     long rc = call(a, __HYPERVISOR_domctl, args_put(a, 0, op, sizeof(*op)), 0, 0, 0, 0);
 
+    trace_note(a, "domctl op", cmd, id, rc);
     return args_get(a, 0, op, sizeof(*op)) ? rc : -EFAULT;
 }
 
@@ -167,21 +168,29 @@ static bool may_go_on(struct building *b)
     return !pick_one_in(b->a, STOP_ONE_IN);
 }
 
-static void build(struct actor *a)
+bool domain_build(struct actor *a, uint16_t *id)
 {
     struct building b = {
         .a = a, .vcpus = 1 + pick(a, 3), .page_count = SIM_PAGES_MIN + pick(a, 64)};
     struct xen_domctl op = {0};
     bool done;
 
-    if (run.domain_count >= DOMAINS_MAX)
-        return;
     done = domain_make(&b) && may_go_on(&b) && memory_give(&b) && may_go_on(&b) && pages_fill(&b) &&
            may_go_on(&b) && root_pin(&b);
     for (unsigned i = 0; done && i < b.vcpus; i++)
         done = context_set(&b, i);
     done = done && may_go_on(&b) && domctl(a, XEN_DOMCTL_unpausedomain, b.id, &op) == 0;
     trace_note(a, done ? "built domain" : "left domain half built", b.id, b.page_count, 0);
+    *id = b.id;
+    return done;
+}
+
+static void build(struct actor *a)
+{
+    uint16_t id;
+
+    if (run.domain_count < DOMAINS_MAX)
+        domain_build(a, &id);
 }
 
 static void destroy(struct actor *a)
@@ -203,26 +212,6 @@ static void unpause(struct actor *a)
     struct xen_domctl op = {0};
 
     domctl(a, XEN_DOMCTL_unpausedomain, pick_domain(a), &op);
-}
-
-/* ---- the end of a run -------------------------------------------------------------------------
- */
-
-void run_clean_up(struct actor *a)
-{
-    struct xen_domctl op = {0};
-
-    alloc_fail_one_in(0);
-    for (unsigned round = 0; round < DESTROY_ROUNDS; round++) {
-        sim_pause_request();
-        sim_guest_pause(a->guest);
-        for (unsigned i = 0; i < run.domain_count; i++)
-            if (run.domains[i] != a->domain->id)
-                domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op);
-    }
-    run.is_clean = true;
-    sim_pause_request();
-    sim_guest_pause(a->guest);
 }
 
 const struct operation build_operations[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What every vCPU executes: set-up, then one operation after the other, chosen by weight among the
  * groups that this run has on. */
+#include "faults.h"
 #include "gen.h"
 #include "run.h"
 
@@ -45,6 +46,8 @@ static void callback_install(struct actor *a, uint16_t type, uint64_t address)
 
 void domain_set_up(struct actor *a)
 {
+    if (!a->model->is_set_up)
+        pages_learn(a);
     traps_install(a);
     callback_install(a, CALLBACKTYPE_event, SIM_PC_EVENT);
     callback_install(a, CALLBACKTYPE_failsafe, SIM_PC_FAILSAFE);
@@ -88,9 +91,15 @@ static void step(struct actor *a)
 {
     const struct operation *op;
 
+    if (faults_is_busy()) {
+        faults_give_way(a);
+        return;
+    }
     if (!run_step_begin(a))
         return;
     op = choose(a);
+    if (op && op->group == GROUP_SCRIBBLE)
+        a->model->scribbles = true;
     if (op)
         op->act(a);
     run_step_end(a);
@@ -100,8 +109,11 @@ void sim_guest_main(struct sim_guest *g)
 {
     struct actor a = actor_of(g);
 
+    faults_note_entry(&a);
     a.step = run.step;
     domain_set_up(&a);
+    if (faults_is_scripted())
+        faults_script_main(&a);
     for (;;) {
         a.model = model_of(a.domain);
         if (run.is_over && a.domain->is_privileged && a.vcpu->id == 0)

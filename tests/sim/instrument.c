@@ -29,6 +29,7 @@
 #else
 #define __asan_poison_memory_region(p, n)   ((void)(p), (void)(n))
 #define __asan_unpoison_memory_region(p, n) ((void)(p), (void)(n))
+#define __asan_address_is_poisoned(p)       ((void)(p), true)
 #endif
 
 #define LINK_BYTES 8 /* the heap chains free objects through their first byte */
@@ -138,7 +139,6 @@ bool alloc_was_exposed(mfn_t mfn)
 mfn_t __real_page_alloc(unsigned order, unsigned flags);
 mfn_t __real_page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned flags);
 void __real_page_free(mfn_t mfn, unsigned order);
-void __real_page_free_scrubbed(mfn_t mfn, unsigned order);
 void __real_page_free_range(mfn_t first, uint64_t count);
 void __real_page_free_block(mfn_t mfn, unsigned order, bool is_zero);
 void __real_page_zero(mfn_t mfn, unsigned order);
@@ -174,6 +174,7 @@ static mfn_t frames_open(mfn_t mfn, unsigned order)
     return mfn;
 }
 
+/* Only before they are free: then another CPU may have them at once. */
 static void frames_close(mfn_t mfn, uint64_t count)
 {
     if (count == 0)
@@ -203,12 +204,6 @@ void __wrap_page_free(mfn_t mfn, unsigned order)
 {
     frames_close(mfn, BIT(order));
     __real_page_free(mfn, order);
-}
-
-void __wrap_page_free_scrubbed(mfn_t mfn, unsigned order)
-{
-    __real_page_free_scrubbed(mfn, order);
-    frames_close(mfn, BIT(order));
 }
 
 void __wrap_page_free_range(mfn_t first, uint64_t count)
@@ -328,6 +323,8 @@ void *__wrap_heap_zalloc_array(struct domain_memory *m, size_t count, size_t ele
     return __wrap_heap_zalloc_for(m, size_bytes);
 }
 
+/* Forbidden before it is free: from then on it may be another CPU's. The page allocator does so for
+ * the frames of large objects. */
 void __wrap_heap_free(void *object)
 {
     size_t size_bytes;
@@ -336,11 +333,9 @@ void __wrap_heap_free(void *object)
         return;
     size_bytes = object_forget(object);
     __asan_unpoison_memory_region(object, size_bytes + ALLOC_ZONE_BYTES);
+    if ((uintptr_t)object % PAGE_SIZE != 0 && size_bytes > LINK_BYTES)
+        __asan_poison_memory_region((char *)object + LINK_BYTES, size_bytes - LINK_BYTES);
     depth++;
     __real_heap_free(object);
     depth--;
-    /* A large object's frames have been closed by the page allocator. */
-    if ((uintptr_t)object % PAGE_SIZE != 0 && !__asan_address_is_poisoned(object) &&
-        size_bytes > LINK_BYTES)
-        __asan_poison_memory_region((char *)object + LINK_BYTES, size_bytes - LINK_BYTES);
 }

@@ -2,10 +2,12 @@
 /*
  * The simulation's command line.
  *   sim --seed N [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip LIST] [--verbose]
- *   sim --runs N [--first SEED] [--jobs J] [--twice] ...
+ *   sim --faults [--script N | --seed N]           each allocation failed in turn (faults.h)
+ *   sim --runs N [--first SEED] [--jobs J] [--twice] [--first-failure] ...
  *                                  many seeds, in worker processes; twice: and each again, to
  * compare
  */
+#include "faults.h"
 #include "sim.h"
 
 #include <getopt.h>
@@ -27,7 +29,7 @@ struct totals {
 static struct run_options options;
 static uint64_t runs, first_seed = 1;
 static unsigned jobs;
-static bool runs_twice;
+static bool runs_twice, stops_first;
 
 static void usage(void)
 {
@@ -39,19 +41,15 @@ static void usage(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
-                                          {"steps", required_argument, NULL, 'n'},
-                                          {"runs", required_argument, NULL, 'r'},
-                                          {"first", required_argument, NULL, 'f'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"cpus", required_argument, NULL, 'c'},
-                                          {"serial", no_argument, NULL, 'S'},
-                                          {"each", no_argument, NULL, 'e'},
-                                          {"off", required_argument, NULL, 'o'},
-                                          {"skip", required_argument, NULL, 'k'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {"twice", no_argument, NULL, '2'},
-                                          {0}};
+    static const struct option names[] = {
+        {"seed", required_argument, NULL, 's'},    {"steps", required_argument, NULL, 'n'},
+        {"runs", required_argument, NULL, 'r'},    {"first", required_argument, NULL, 'f'},
+        {"jobs", required_argument, NULL, 'j'},    {"cpus", required_argument, NULL, 'c'},
+        {"serial", no_argument, NULL, 'S'},        {"each", no_argument, NULL, 'e'},
+        {"off", required_argument, NULL, 'o'},     {"skip", required_argument, NULL, 'k'},
+        {"verbose", no_argument, NULL, 'v'},       {"twice", no_argument, NULL, '2'},
+        {"first-failure", no_argument, NULL, '1'}, {"faults", no_argument, NULL, 'F'},
+        {"script", required_argument, NULL, 'C'},  {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -67,11 +65,14 @@ static void parse(int argc, char **argv)
         case 'o': options.groups_off = strtoull(optarg, NULL, 0); break;
         case 'k': options.skip = optarg; break;
         case '2': runs_twice = true; break;
+        case '1': stops_first = true; break;
+        case 'F': options.is_faults = options.is_serial = true; break;
+        case 'C': options.script = strtoul(optarg, NULL, 0); break;
         case 'v': options.is_verbose = true; break;
         default: usage();
         }
     }
-    if (optind != argc || (options.seed == 0 && runs == 0))
+    if (optind != argc || (options.seed == 0 && runs == 0 && !options.is_faults))
         usage();
 }
 
@@ -126,8 +127,7 @@ static pid_t start(struct totals *t, unsigned worker)
     pid = fork();
     if (pid == 0) {
         work(t, worker);
-        fflush(stdout);
-        _exit(0);
+        exit(0); /* what counts coverage writes its files */
     }
     return pid;
 }
@@ -152,6 +152,8 @@ static void many(void)
                 continue;
             printf("sim: seed %lu failed\n", t->now[i]);
             t->failed++;
+            if (stops_first)
+                t->next_seed = first_seed + runs;
             pids[i] = start(t, i);
         }
     }
@@ -169,6 +171,8 @@ int main(int argc, char **argv)
     parse(argc, argv);
     if (jobs == 0 || jobs > JOBS_MAX)
         usage();
+    if (options.is_faults)
+        return faults_run_all(&options);
     if (runs)
         many();
     else

@@ -40,8 +40,25 @@ void reset_prepare(void)
     copy_words(kept, __start_kr_data, bytes);
 }
 
+/* The counters of coverage are data of the files, too: they go to disk first. */
+#ifdef COUNTS_COVERAGE
+void __gcov_dump(void);
+void __gcov_reset(void);
+
+static void counters_keep(void)
+{
+    __gcov_dump();
+    __gcov_reset();
+}
+#else
+static void counters_keep(void)
+{
+}
+#endif
+
 void reset_all(void)
 {
+    counters_keep();
     copy_words(__start_kr_data, kept, words_bytes(__start_kr_data, __stop_kr_data));
     copy_words(__start_kr_bss, NULL, words_bytes(__start_kr_bss, __stop_kr_bss));
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* One run: a machine after the seed's wishes, steps until there are enough, rules in between, and
  * the end of all domains. */
+#include "faults.h"
 #include "run.h"
 
 #include <kr/cpu.h>
 #include <kr/list.h>
+#include <kr/time.h>
 #include <sim/random.h>
+
+#include <xen/xen.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +19,7 @@
 #define STEPS_DEFAULT  300
 #define PAUSES_AFTER   64 /* for the clean-up */
 #define LOG_TAIL_BYTES 2000
+#define ZOMBIES_NS     (300 * NS_PER_MS)
 
 struct run_state run;
 const struct run_options *run_options_now;
@@ -57,6 +62,8 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->late_one_in = draw(3) ? 0 : 8;
     if (o->is_serial)
         c->interleave_mean = 0;
+    if (o->is_faults)
+        faults_config(c);
     c->command_line = "console=sim loglvl=warning guest_loglvl=error noreboot";
 }
 
@@ -130,20 +137,27 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     trace_reset();
     models_reset();
     alloc_reset();
+    faults_reset();
 }
 
-/* All CPUs wait and no timer will ever fire: something happens outside. */
+/* All CPUs wait and no timer will ever fire: something happens outside that dom0 hears of. */
 static void wake_somebody(void)
 {
     struct domain *d = domain_get(0);
+    struct vcpu *v;
+    unsigned i;
 
     run.steps_since_pause = 0;
     sim_progress();
-    if (d) {
-        event_raise_virq(d->vcpus[0], 0);
-        vcpu_kick(d->vcpus[0]);
-        domain_put(d);
+    if (!d)
+        return;
+    domain_for_each_vcpu(d, v, i)
+    {
+        __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+        vcpu_kick(v);
+        arch_cpu_kick(cpu_by_id(v->sched.cpu)); /* the operator is none of the CPUs */
     }
+    domain_put(d);
 }
 
 /* For the guests' code, which may not look for itself: finding a domain takes a lock. */
@@ -168,6 +182,7 @@ static void machine_drive(void)
             return;
         check_all(false);
         domains_note();
+        faults_look();
         run.checks++;
         run.steps_since_pause = 0;
         if (why == SIM_PAUSE_IDLE) {
@@ -175,10 +190,13 @@ static void machine_drive(void)
                 return; /* dom0 itself waits for ever */
             wake_somebody();
         }
-        if (run.is_over && ++pauses_after > PAUSES_AFTER)
+        if (run.is_given_up || (run.is_over && ++pauses_after > PAUSES_AFTER))
             return;
     }
-    check_all(true);
+    /* Domains that wait for their last frames are looked at now and then only. */
+    sim_time_pass(ZOMBIES_NS);
+    if (sim_machine_run() != SIM_PAUSE_OFF)
+        check_all(true);
 }
 
 void run_machine(const struct run_options *options, struct run_result *result)

@@ -15,6 +15,7 @@ struct run_state {
     unsigned stir_one_in; /* steps per happening at a device */
     bool is_over;         /* all steps done: dom0 ends what there is */
     bool is_clean;        /* and has */
+    bool is_given_up;     /* or cannot any more */
     uint64_t checks;
     uint16_t domains[DOMAINS_SEEN_MAX]; /* ids of those that there were at the last pause */
     unsigned domain_count;

@@ -22,6 +22,8 @@ struct run_options {
     bool is_serial;        /* no interleaving of CPUs */
     bool checks_each_step; /* pause after every step, not after some */
     bool is_verbose;       /* print each step as it happens */
+    bool is_faults;        /* each allocation of every hypercall fails once (faults.h) */
+    unsigned script;       /* then: which of the prepared situations; 0: the usual steps */
     const char *skip;      /* steps left out: "12,40-57" */
     const uint8_t *bytes;  /* a fuzzer's, in place of the guests' choices */
     size_t byte_count;

@@ -3,6 +3,7 @@
  * The upcall: a guest takes its pending events, as Linux does (two-level: selector, words, bits).
  * The guest's mapping of shared_info and vcpu_info is taken for granted: it writes them in place.
  */
+#include "faults.h"
 #include "gen.h"
 
 #include <xen/xen.h>
@@ -32,6 +33,7 @@ void sim_guest_event(struct sim_guest *g)
     struct vcpu_info *info = v->info;
     uint64_t selector;
 
+    faults_note_entry(&a);
     __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
     selector = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
     if (a.model->is_fifo)

@@ -414,6 +414,12 @@ static void test_single_step(void **unused)
     assert_int_equal(out.vector, X86_EXC_DB);
     assert_int_equal(regs.rcx, 2);
     assert_int_equal(regs.rip, CODE);
+    vcpu.root_is_large = true;
+    assert_int_equal(RUN(0x0f, 0x22, 0xd8), EMUL_RETRY); /* nothing was done: no trap */
+    assert_int_equal(regs.rip, CODE);
+    vcpu.root_is_large = false;
+    assert_int_equal(RUN(0x0f, 0x22, 0xd8), EMUL_INJECT);
+    assert_int_equal(regs.rip, CODE + 3);
 }
 
 static void test_code_ends(void **unused)

@@ -296,6 +296,15 @@ static enum emul_code emulate(struct emulation *e)
     return code;
 }
 
+/* A string instruction was done in part and traps after that; what the port could not begin does
+ * not. */
+static enum emul_code finish(struct emulation *e, enum emul_code code)
+{
+    bool is_string = e->in.op == INSN_INS || e->in.op == INSN_OUTS;
+
+    return code == EMUL_RETRY && !is_string ? code : emul_finish(e->out, e->regs, code);
+}
+
 void pv_emulate_privileged(struct vcpu *v, struct x86_regs *regs, const struct pv_emul_state *state,
                            struct emul_outcome *out)
 {
@@ -306,7 +315,7 @@ void pv_emulate_privileged(struct vcpu *v, struct x86_regs *regs, const struct p
 
     memset(out, 0, sizeof(*out));
     if (status == DECODE_OK)
-        out->code = emul_finish(out, regs, emulate(&e));
+        out->code = finish(&e, emulate(&e));
     else if (status == DECODE_NEED_BYTES)
         out->code = emul_inject_page_fault(out, regs->rip + count, fault_code(&e, X86_PF_FETCH));
     else

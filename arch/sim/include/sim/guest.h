@@ -89,6 +89,12 @@ bool sim_guest_write(struct sim_guest *g, uint64_t va, const void *buffer, size_
 /* One 8-byte store by an instruction, which the hypervisor may emulate: into a page table that is
  * mapped read-only. False: fault. */
 bool sim_guest_store(struct sim_guest *g, uint64_t va, uint64_t value);
+/* The instruction that lies at SIM_PC_SCRATCH, which writes to (%rdi), with these registers; repeated
+ * as long as it is where the CPU goes on. One that does not fault is left out. False: fault. */
+struct sim_store {
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi;
+};
+bool sim_guest_store_scratch(struct sim_guest *g, const struct sim_store *s);
 /* Executes what lies at SIM_PC_SCRATCH as an instruction that faults with `vector`. The registers
  * are random. False: the guest's handler was entered, or its context replaced. */
 bool sim_guest_fault(struct sim_guest *g, unsigned vector, uint32_t error_code);

@@ -9,9 +9,12 @@
 
 #define SIM_RAM_RANGES_MAX 8
 #define SIM_RAM_MAX        (1024 * GIB)
-#define SIM_NODE_MAX       8
-#define SIM_DEVICE_MAX     4
-#define SIM_GSI_COUNT      24
+/* The place of the BIOS in the first range is no RAM. */
+#define SIM_BIOS_START 0xa0000
+#define SIM_BIOS_END   0x100000
+#define SIM_NODE_MAX   8
+#define SIM_DEVICE_MAX 4
+#define SIM_GSI_COUNT  24
 
 struct sim_ram_range {
     uint64_t start, size_bytes;

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of a run: the control domain gives back whatever it has of other domains and destroys
+ * them, so that afterwards it is alone. What the generators remember is given back by them; what
+ * nobody remembers is found in dom0's own tables. Other vCPUs of dom0 may still be in the middle of
+ * their last steps: it is done until there is nothing left to do.
+ */
+#include "gen_control.h"
+#include "gen_grant.h"
+#include "gen_pagetable.h"
+#include "run.h"
+
+#include <kr/errno.h>
+#include <kr/page.h>
+#include <x86/pagetype.h>
+#include <x86/pte.h>
+
+#include <xen/event_channel.h>
+#include <xen/memory.h>
+
+#include "../../core/grant_internal.h"
+
+#define ROUNDS      12
+#define CANDIDATES  256
+#define HANDLES_MAX 512
+
+/* An entry of one of dom0's L1 tables that maps another domain's frame. */
+struct foreign_entry {
+    uint64_t address; /* of the entry */
+    uint64_t entry;
+};
+
+static bool is_foreign(const struct actor *a, uint64_t entry)
+{
+    return (entry & PTE_P) && frame_is_ram(pte_frame(entry)) &&
+           page_of(pte_frame(entry))->owner != a->domain->id;
+}
+
+static bool is_l1_table(const struct page *p)
+{
+    return page_type_of(p->type) == PAGE_TYPE_L1 && (p->type & PAGE_TYPE_COUNT_MASK) != 0;
+}
+
+/* Nobody else runs while a guest's code does, so the domain's list of frames may be walked. */
+static unsigned foreign_find(const struct actor *a, struct foreign_entry *found)
+{
+    unsigned count = 0;
+
+    for (uint32_t mfn = a->domain->memory.first; mfn != PAGE_NONE; mfn = page_of(mfn)->next) {
+        const uint64_t *table = frame_to_virt(mfn);
+
+        for (unsigned i = 0; is_l1_table(page_of(mfn)) && i < PTES_PER_TABLE; i++)
+            if (is_foreign(a, table[i]) && count < CANDIDATES)
+                found[count++] =
+                    (struct foreign_entry){((uint64_t)mfn << PAGE_SHIFT) + i * 8UL, table[i]};
+    }
+    return count;
+}
+
+/* ---- grants that no generator remembers -------------------------------------------------------
+ */
+
+static unsigned handles_find(const struct actor *a, uint32_t *handles)
+{
+    const struct grant_table *gt = a->domain->grants;
+    unsigned count = 0;
+
+    for (uint32_t h = 0; gt->mappings && h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++)
+        if (gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK].flags != 0 &&
+            count < HANDLES_MAX)
+            handles[count++] = h;
+    return count;
+}
+
+static uint64_t host_address(struct actor *a, uint64_t address, bool by_entry)
+{
+    uint64_t first = slot_entry_address(a, 0);
+
+    if (by_entry)
+        return address;
+    return address - first < PAGE_SIZE ? slot_va((address - first) / 8) : 0;
+}
+
+/* Which entry a handle is for nobody says: it is unmapped with the one that fits. */
+static void handle_end(struct actor *a, uint32_t handle, const struct foreign_entry *found,
+                       unsigned count)
+{
+    const struct grant_mapping *m =
+        &a->domain->grants->mappings[handle / GRANT_MAPPING_CHUNK][handle % GRANT_MAPPING_CHUNK];
+    bool by_entry = m->flags & GRANT_MAPPING_PTE, has_host = m->flags & GRANT_MAPPING_HOST;
+    bool is_readonly = m->flags & GRANT_MAPPING_READONLY;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct gnttab_unmap_grant_ref op = {
+            .host_addr = has_host ? host_address(a, found[i].address, by_entry) : 0,
+            .dev_bus_addr = pte_frame(found[i].entry) << PAGE_SHIFT,
+            .handle = handle,
+            .status = 1};
+
+        if (has_host && is_readonly != !(found[i].entry & PTE_RW))
+            continue;
+        if (grant_call(a, GNTTABOP_unmap_grant_ref, &op, sizeof(op), 1) == 0 &&
+            op.status == GNTST_okay)
+            return;
+    }
+}
+
+/* ---- all of it --------------------------------------------------------------------------------
+ */
+
+static void foreign_memory_give_back(struct actor *a)
+{
+    struct foreign_entry found[CANDIDATES];
+    uint32_t handles[HANDLES_MAX];
+    unsigned count, handle_count;
+
+    grants_unmap_all(a);
+    count = foreign_find(a, found);
+    handle_count = handles_find(a, handles);
+    for (unsigned i = 0; i < handle_count; i++)
+        handle_end(a, handles[i], found, count);
+    count = foreign_find(a, found);
+    for (unsigned i = 0; i < count; i++)
+        mmu_update_one(a, found[i].address, 0);
+}
+
+static void ports_close(struct actor *a)
+{
+    struct evtchn_reset reset = {.dom = DOMID_SELF};
+
+    a->model->is_fifo = false;
+    call_struct(a, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset));
+}
+
+/* False: dom0 has lost the memory for its arguments for good, and with it the means to end anybody.
+ */
+static bool domains_destroy(struct actor *a)
+{
+    struct xen_memory_reservation no_claim = {.domid = DOMID_SELF};
+    struct xen_domctl op = {0};
+    bool could = true;
+
+    call_struct(a, __HYPERVISOR_memory_op, XENMEM_claim_pages, &no_claim, sizeof(no_claim));
+    for (unsigned i = 0; i < run.domain_count; i++) {
+        if (run.domains[i] == a->domain->id)
+            continue;
+        long rc = domctl(a, XEN_DOMCTL_destroydomain, run.domains[i], &op);
+
+        could &= rc != -EFAULT && rc != -EACCES;
+    }
+    return could;
+}
+
+void run_clean_up(struct actor *a)
+{
+    bool could = true;
+
+    alloc_fail_one_in(0);
+    a->is_careful = true;
+    mmuext_one(a, MMUEXT_NEW_BASEPTR, own_frame(a, SIM_PFN_TABLES));
+    mmuext_one(a, MMUEXT_NEW_USER_BASEPTR, 0);
+    ports_close(a);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        sim_pause_request();
+        sim_guest_pause(a->guest);
+        if (round > 0 && run.domain_count == 1)
+            break;
+        foreign_memory_give_back(a);
+        could = domains_destroy(a);
+    }
+    RULE("clean-up", run.domain_count == 1 || !could, "%u domains are left, the last is d%u",
+         run.domain_count - 1, run.domains[run.domain_count - 1]);
+    run.is_clean = could;
+    run.is_given_up = !could;
+    sim_pause_request();
+    sim_guest_pause(a->guest);
+}
