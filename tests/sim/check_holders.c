@@ -2,8 +2,8 @@
 /*
  * Who holds frames beside page tables: vCPUs (roots, GDT, half-done tables, vcpu_info), CPUs (the
  * LDT window), FIFO event channels, a domain's interrupts, grants in use; and the hypervisor itself
- * what it shows to a domain. A hypercall that is half
- * done keeps nothing else: what it goes on with stands in the guest's registers.
+ * what it shows to a domain. A hypercall that is half done keeps nothing else: what it goes on with
+ * stands in the guest's registers.
  */
 #include "recount.h"
 
@@ -94,74 +94,6 @@ static void grants_count(const struct domain *d)
          pinned, gt->pinned_count);
 }
 
-/* Mappings of this grant by all domains; those of a grant's users that only copy do not last. */
-static void mappings_of(const struct domain *owner, uint32_t ref, uint32_t *reads, uint32_t *writes)
-{
-    unsigned count;
-    struct domain *const *d = recount_domains(&count);
-
-    *reads = *writes = 0;
-    for (unsigned i = 0; i < count; i++) {
-        const struct grant_table *gt = d[i]->grants;
-
-        for (uint32_t h = 0; gt && h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
-            const struct grant_mapping *m =
-                &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
-
-            if (m->flags != 0 && m->owner_id == owner->id && m->ref == ref)
-                ++*(m->flags & GRANT_MAPPING_READONLY ? reads : writes);
-        }
-    }
-}
-
-static void active_check(struct domain *d)
-{
-    const struct grant_table *gt = d->grants;
-    const unsigned per_frame = gt->version == 1 ? GRANT_V1_PER_FRAME : GRANT_V2_PER_FRAME;
-
-    for (uint32_t i = 0; gt->pinned_count && i < gt->frame_max; i++) {
-        for (unsigned j = 0; gt->active[i] && j < per_frame; j++) {
-            const struct grant_active *a = &gt->active[i][j];
-            uint32_t reads, writes;
-
-            if (a->reads == 0 && a->writes == 0)
-                continue;
-            mappings_of(d, i * per_frame + j, &reads, &writes);
-            RULE("grants", a->reads == reads && a->writes == writes,
-                 "d%u: grant %u is mapped by %u to read and %u to write, counted %u and %u", d->id,
-                 i * per_frame + j, reads, writes, a->reads, a->writes);
-        }
-    }
-}
-
-/* Nothing is mapped that is not in use. */
-static void mappings_check(const struct domain *d)
-{
-    const struct grant_table *gt = d->grants;
-    uint32_t used = 0;
-
-    for (uint32_t h = 0; h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
-        const struct grant_mapping *m =
-            &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
-        struct domain *owner;
-        const struct grant_active *a;
-
-        if (m->flags == 0)
-            continue;
-        used++;
-        RULE("grants", !(m->flags & GRANT_MAPPING_BUSY), "d%u: handle %u is busy", d->id, h);
-        owner = recount_domain(m->owner_id);
-        RULE("grants", owner && owner->grants, "d%u: handle %u is for a grant of d%u, gone", d->id,
-             h, m->owner_id);
-        a = grant_active(owner, m->ref, false);
-        RULE("grants", a && (m->flags & GRANT_MAPPING_READONLY ? a->reads : a->writes),
-             "d%u: handle %u is for grant %u of d%u, which is not in use", d->id, h, m->ref,
-             m->owner_id);
-    }
-    RULE("grants", used == gt->mapping_count, "d%u: %u handles in use, %u counted", d->id, used,
-         gt->mapping_count);
-}
-
 /* ---- frames that are shown --------------------------------------------------------------------
  */
 
@@ -228,17 +160,4 @@ void holders_count(void)
     for (unsigned i = 0; i < cpu_count; i++)
         cpu_count_window(i);
     m2p_count();
-}
-
-void check_holders(void)
-{
-    unsigned count;
-    struct domain *const *d = recount_domains(&count);
-
-    for (unsigned i = 0; i < count; i++) {
-        if (!d[i]->grants)
-            continue;
-        active_check(d[i]);
-        mappings_check(d[i]);
-    }
 }
