@@ -76,6 +76,7 @@ static bool memory_give(struct building *b)
             !args_get(b->a, 1, list, count * sizeof(list[0])))
             return false;
         memcpy(&b->frames[pfn], list, count * sizeof(list[0]));
+        frames_note(b->id, b->frames, pfn + count);
     }
     return true;
 }

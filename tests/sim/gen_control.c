@@ -302,8 +302,10 @@ static void remote_shutdown(struct actor *a)
 
     if (s.domain_id == a->domain->id || s.domain_id == DOMID_SELF)
         return;
+    a->is_careful = true; /* zeros elsewhere would mean dom0 */
     trace_note(a, "remote shutdown", s.domain_id, s.reason,
                call_struct(a, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &s, sizeof(s)));
+    a->is_careful = false;
 }
 
 static void pause_for_a_while(struct actor *a)

@@ -46,6 +46,7 @@ static void callback_install(struct actor *a, uint16_t type, uint64_t address)
 
 void domain_set_up(struct actor *a)
 {
+    a->is_careful = true;
     if (!a->model->is_set_up)
         pages_learn(a);
     traps_install(a);
@@ -56,6 +57,7 @@ void domain_set_up(struct actor *a)
     call(a, __HYPERVISOR_stack_switch, 0xe02b,
          sim_page_va(SIM_PFN_STACK + a->vcpu->id % SIM_VCPU_MAX + 1), 0, 0, 0);
     a->model->is_set_up = true;
+    a->is_careful = false;
 }
 
 /* ---- one step ---------------------------------------------------------------------------------
