@@ -134,37 +134,47 @@ int event_bind_ipi(struct domain *d, uint32_t vcpu)
     return number;
 }
 
-/* [e] Where the port of a pirq is kept; NULL: no memory. */
+/* [e] Where the port of a pirq is kept, once a port of its group was bound. */
 static _Atomic uint32_t *event_pirq_slot(struct domain *d, uint32_t pirq)
 {
+    return d->events.pirq_ports[pirq / EVENT_PIRQ_GROUP] + pirq % EVENT_PIRQ_GROUP;
+}
+
+/* [e] A port, and room to say that it is this pirq's: both or neither. Its lock is held. */
+static int event_pirq_take(struct domain *d, uint32_t pirq, struct event_port **port)
+{
     _Atomic(_Atomic uint32_t *) *group = &d->events.pirq_ports[pirq / EVENT_PIRQ_GROUP];
+    _Atomic uint32_t *fresh = NULL;
+    int number;
 
     if (*group == NULL) {
-        _Atomic uint32_t *slots = heap_zalloc_array(&d->memory, EVENT_PIRQ_GROUP, sizeof(*slots));
-
-        if (slots == NULL)
-            return NULL;
-        atomic_store_explicit(group, slots, memory_order_release);
+        fresh = heap_zalloc_array(&d->memory, EVENT_PIRQ_GROUP, sizeof(*fresh));
+        if (fresh == NULL)
+            return -ENOMEM;
     }
-    return *group + pirq % EVENT_PIRQ_GROUP;
+    number = event_port_take(d, EVENT_PIRQ, port);
+    if (number < 0)
+        heap_free(fresh);
+    else if (fresh != NULL)
+        atomic_store_explicit(group, fresh, memory_order_release);
+    return number;
 }
 
 /* [e] held. */
 static int event_pirq_connect(struct domain *d, uint32_t pirq, bool share)
 {
-    _Atomic uint32_t *slot = event_pirq_slot(d, pirq);
     struct event_port *port;
+    _Atomic uint32_t *slot;
     int number, rc;
 
-    if (slot == NULL)
-        return -ENOMEM;
-    if (*slot != 0)
+    if (event_pirq_port(d, pirq) != 0)
         return -EEXIST;
-    number = event_port_take(d, EVENT_PIRQ, &port);
+    number = event_pirq_take(d, pirq, &port);
     if (number < 0)
         return number;
     port->source = pirq;
     spin_unlock(&port->lock);
+    slot = event_pirq_slot(d, pirq);
     /* The port is complete before the first interrupt can come. */
     atomic_store(slot, number);
     rc = arch_pirq_bind(d, pirq, share);

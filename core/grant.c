@@ -51,6 +51,17 @@ void grant_domain_free(struct domain *d)
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
+/* [g] There are no frames. */
+static void grant_arrays_free(struct grant_table *gt)
+{
+    heap_free(gt->frames);
+    heap_free(gt->active);
+    heap_free(gt->status);
+    gt->frames = NULL;
+    gt->active = NULL;
+    gt->status = NULL;
+}
+
 /* [g] The arrays of pointers, with the first frame. */
 static int grant_arrays_alloc(struct domain *d)
 {
@@ -64,37 +75,61 @@ static int grant_arrays_alloc(struct domain *d)
     gt->status = heap_zalloc_array(&d->memory, status_max, sizeof(*gt->status));
     if (gt->frames != NULL && gt->active != NULL && gt->status != NULL)
         return 0;
-    heap_free(gt->frames);
-    heap_free(gt->active);
-    heap_free(gt->status);
-    gt->frames = NULL;
-    gt->active = NULL;
-    gt->status = NULL;
+    grant_arrays_free(gt);
     return -ENOMEM;
 }
 
-/* A frame of ours that the domain may map. NULL: no memory. */
-static void *grant_frame_alloc(struct domain *d)
+static void grant_frames_free(void **frames, uint32_t from, uint32_t to)
 {
-    mfn_t mfn = page_alloc(0, PAGE_ZERO);
+    for (uint32_t i = from; i < to; i++) {
+        page_free(virt_to_frame(frames[i]), 0);
+        frames[i] = NULL;
+    }
+}
 
-    if (mfn == MFN_INVALID)
-        return NULL;
-    arch_frame_expose(d, mfn);
-    return frame_to_virt(mfn);
+/* Puts frames into places `from` to `to` - 1; the domain knows nothing of them yet. */
+static bool grant_frames_alloc(void **frames, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        mfn_t mfn = page_alloc(0, PAGE_ZERO);
+
+        if (mfn == MFN_INVALID) {
+            grant_frames_free(frames, from, i);
+            return false;
+        }
+        frames[i] = frame_to_virt(mfn);
+    }
+    return true;
+}
+
+static void grant_frames_expose(struct domain *d, void **frames, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        arch_frame_expose(d, virt_to_frame(frames[i]));
+}
+
+/* [g] All or nothing: a guest that is told of a failure finds its table as it was. */
+static int grant_frames_add(struct domain *d, uint32_t frame_count, uint32_t status_count)
+{
+    struct grant_table *gt = d->grants;
+    uint32_t frames_from = gt->frame_count, status_from = gt->status_count;
+
+    if (!grant_frames_alloc((void **)gt->status, status_from, status_count))
+        return -ENOMEM;
+    if (!grant_frames_alloc(gt->frames, frames_from, frame_count)) {
+        grant_frames_free((void **)gt->status, status_from, status_count);
+        return -ENOMEM;
+    }
+    grant_frames_expose(d, (void **)gt->status, status_from, status_count);
+    grant_frames_expose(d, gt->frames, frames_from, frame_count);
+    gt->status_count = MAX(status_from, status_count);
+    gt->frame_count = frame_count;
+    return 0;
 }
 
 int grant_status_grow(struct domain *d, uint32_t status_count)
 {
-    struct grant_table *gt = d->grants;
-
-    while (gt->status_count < status_count) {
-        gt->status[gt->status_count] = grant_frame_alloc(d);
-        if (gt->status[gt->status_count] == NULL)
-            return -ENOMEM;
-        gt->status_count++;
-    }
-    return 0;
+    return grant_frames_add(d, d->grants->frame_count, status_count);
 }
 
 int grant_table_grow(struct domain *d, uint32_t frame_count)
@@ -107,14 +142,11 @@ int grant_table_grow(struct domain *d, uint32_t frame_count)
     if (frame_count <= gt->frame_count)
         return 0;
     rc = grant_arrays_alloc(d);
-    if (rc == 0 && gt->version == 2)
-        rc = grant_status_grow(d, grant_status_needed(frame_count));
-    while (rc == 0 && gt->frame_count < frame_count) {
-        gt->frames[gt->frame_count] = grant_frame_alloc(d);
-        if (gt->frames[gt->frame_count] == NULL)
-            return -ENOMEM;
-        gt->frame_count++;
-    }
+    if (rc == 0)
+        rc = grant_frames_add(d, frame_count,
+                              gt->version == 2 ? grant_status_needed(frame_count) : 0);
+    if (rc != 0 && gt->frame_count == 0)
+        grant_arrays_free(gt);
     return rc;
 }
 

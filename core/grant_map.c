@@ -25,18 +25,21 @@ static struct grant_mapping *mapping_at(struct grant_table *gt, uint32_t handle)
 static bool mappings_grow(struct domain *d)
 {
     struct grant_table *gt = d->grants;
-    struct grant_mapping *chunk;
+    struct grant_mapping **mappings = gt->mappings, *chunk;
     uint32_t first = gt->chunk_count * GRANT_MAPPING_CHUNK;
 
     if (gt->chunk_count == gt->chunk_max)
         return false;
-    if (gt->mappings == NULL)
-        gt->mappings = heap_zalloc_array(&d->memory, gt->chunk_max, sizeof(*gt->mappings));
-    if (gt->mappings == NULL)
-        return false;
+    if (mappings == NULL)
+        mappings = heap_zalloc_array(&d->memory, gt->chunk_max, sizeof(*mappings));
     chunk = heap_zalloc_array(&d->memory, GRANT_MAPPING_CHUNK, sizeof(*chunk));
-    if (chunk == NULL)
+    if (mappings == NULL || chunk == NULL) {
+        heap_free(chunk);
+        if (mappings != gt->mappings)
+            heap_free(mappings);
         return false;
+    }
+    gt->mappings = mappings;
     for (uint32_t i = 0; i < GRANT_MAPPING_CHUNK; i++)
         chunk[i].ref = i + 1 < GRANT_MAPPING_CHUNK ? first + i + 1 : gt->free_handle;
     gt->mappings[gt->chunk_count++] = chunk;

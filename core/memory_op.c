@@ -356,7 +356,8 @@ static long grant_resource(struct domain *d, const struct xen_mem_acquire_resour
 
     if (r->id > XENMEM_resource_grant_table_id_status)
         return -EINVAL;
-    for (uint32_t i = 0; i < r->nr_frames; i++) {
+    /* The last one first: the table grows to where it must, or not at all. */
+    for (uint32_t i = r->nr_frames; i-- > 0;) {
         mfn_t mfn;
         int rc =
             r->frame + i > UINT32_MAX ? -EINVAL : grant_frame_get(d, status, r->frame + i, &mfn);

@@ -8,6 +8,7 @@
 #include <sim/guest.h>
 #include <sim/mmu.h>
 #include <sim/random.h>
+#include <x86/msr.h>
 #include <x86/traps.h>
 
 #include <xen/xen.h>
@@ -359,6 +360,16 @@ bool sim_guest_write(struct sim_guest *g, uint64_t va, const void *buffer, size_
     return access_memory(g, va, (void *)buffer, size_bytes, true);
 }
 
+void *sim_guest_word(struct sim_guest *g, uint64_t va)
+{
+    return sim_mmu_word(va);
+}
+
+uint8_t *sim_guest_fpu(struct sim_guest *g)
+{
+    return g->cpu->cr0 & CR0_TS ? NULL : g->cpu->fpu;
+}
+
 bool sim_guest_store(struct sim_guest *g, uint64_t va, uint64_t value)
 {
     struct x86_regs *regs = regs_of(g);
@@ -379,6 +390,12 @@ bool sim_guest_store(struct sim_guest *g, uint64_t va, uint64_t value)
             return true;
         return false;
     }
+}
+
+static void handlers_run(struct sim_guest *g)
+{
+    while (is_handler(regs_of(g)->rip))
+        handler_run(g);
 }
 
 /* Would a store there fault? What it finds is written back: only Accessed and Dirty change. */
@@ -408,8 +425,7 @@ bool sim_guest_store_scratch(struct sim_guest *g, const struct sim_store *s)
             return true;
         }
         leave_by_trap(g, X86_EXC_PF, fault.error_code, fault.va);
-        while (is_handler(regs->rip))
-            handler_run(g);
+        handlers_run(g);
     }
     if (regs->rip - SIM_PC_SCRATCH <= INSTRUCTION_MAX) {
         regs->rip = SIM_PC_RUN;
@@ -419,20 +435,28 @@ bool sim_guest_store_scratch(struct sim_guest *g, const struct sim_store *s)
     return false;
 }
 
-bool sim_guest_fault(struct sim_guest *g, unsigned vector, uint32_t error_code)
+/* Kernel mode and user mode alike. False: it was no instruction of the hypervisor's to execute. */
+static bool scratch_execute(struct sim_guest *g, const struct sim_trap *trap)
+{
+    g->trap_taken = -1;
+    leave_by_trap(g, trap->vector, trap->error_code, trap->address);
+    handlers_run(g);
+    return g->trap_taken < 0;
+}
+
+bool sim_guest_fault(struct sim_guest *g, const struct sim_trap *trap)
 {
     struct x86_regs *regs = regs_of(g);
-    uint64_t before = regs->rip;
+    uint64_t before = regs->rip, rsp = regs->rsp;
+    bool was_done;
 
     regs->rip = SIM_PC_SCRATCH;
-    g->trap_taken = -1;
-    leave_by_trap(g, vector, error_code, 0);
-    while (is_handler(regs->rip))
-        handler_run(g);
+    was_done = scratch_execute(g, trap);
     if (regs->rip - SIM_PC_SCRATCH > INSTRUCTION_MAX)
         wait_for(g, SIM_PC_RUN);
     regs->rip = before;
-    return g->trap_taken < 0;
+    regs->rsp = rsp; /* the instruction may have changed it */
+    return was_done;
 }
 
 int sim_guest_trap_taken(struct sim_guest *g)
@@ -443,29 +467,38 @@ int sim_guest_trap_taken(struct sim_guest *g)
     return vector;
 }
 
-/* The kernel's side of a system call drops its frame: nothing there is needed again. */
-bool sim_guest_user_syscall(struct sim_guest *g)
+/* Goes on in user mode. False: a handler took it elsewhere. */
+static bool user_enter(struct sim_guest *g, uint64_t rip)
 {
     struct x86_regs *regs = regs_of(g), saved = *regs;
-    struct handler_frame f = {.rip = SIM_PC_USER,
+    struct handler_frame f = {.rip = rip,
                               .cs = SEL_USER_CS64,
                               .rflags = X86_FLAG_IF,
                               .rsp = regs->rsp - 512,
                               .ss = SEL_USER_DS};
-    bool was_there;
 
     handler_return(g, &saved, &f);
-    while (is_handler(regs->rip))
-        handler_run(g);
-    was_there = regs->rip == SIM_PC_USER && !g->vcpu->arch.in_kernel;
-    if (was_there) {
+    handlers_run(g);
+    return regs->rip == rip && !g->vcpu->arch.in_kernel;
+}
+
+bool sim_guest_user(struct sim_guest *g, const struct sim_trap *trap)
+{
+    struct x86_regs *regs = regs_of(g);
+    uint64_t rsp = regs->rsp;
+    bool was_done = user_enter(g, trap ? SIM_PC_SCRATCH : SIM_PC_USER);
+
+    if (was_done && trap)
+        was_done = scratch_execute(g, trap);
+    if (!g->vcpu->arch.in_kernel) {
+        regs->rip = SIM_PC_USER;
         leave(g, LEAVE_SYSCALL);
-        while (is_handler(regs->rip))
-            handler_run(g);
+        handlers_run(g);
     }
-    if (regs->rip != SIM_PC_USER_SYSCALL)
-        return false;
-    regs->rsp = saved.rsp;
+    /* The kernel's side of the system call drops its frame: nothing there is needed again. */
+    was_done &= regs->rip == SIM_PC_USER_SYSCALL;
+    if (g->vcpu->arch.in_kernel)
+        regs->rsp = rsp;
     regs->rip = SIM_PC_RUN;
-    return was_there;
+    return was_done;
 }

@@ -146,6 +146,17 @@ bool sim_mmu_access(uint64_t va, void *buffer, size_t size_bytes, bool is_write,
     return true;
 }
 
+void *sim_mmu_word(uint64_t va)
+{
+    struct sim_cpu *cpu = sim_cpu_self();
+    struct sim_tlb_entry e;
+    uint32_t error_code;
+
+    if (!has_guest_root(cpu) || !translate(cpu, va, true, &e, &error_code) || !e.is_ram)
+        return NULL;
+    return (char *)frame_to_virt(e.mfn) + (va & ~PAGE_MASK);
+}
+
 /* Guests write at any time what the hypervisor reads: no data race is one here. */
 __attribute__((no_sanitize("thread"))) void sim_shared_copy(void *dst, const void *src,
                                                             size_t size_bytes)

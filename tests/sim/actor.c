@@ -2,6 +2,7 @@
 /* Choices and acts that all generators share (gen.h). */
 #include "faults.h"
 #include "gen.h"
+#include "stats.h"
 
 #include <kr/cpu.h>
 #include <kr/errno.h>
@@ -202,11 +203,13 @@ long call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, u
           uint64_t a4)
 {
     const uint64_t args[6] = {a0, a1, a2, a3, a4};
+    uint64_t op = stats_op(a->guest, nr, args);
     long result;
 
     gift_note(a, nr, args);
     result =
         run_options_now->is_faults ? faults_call(a, nr, args) : sim_hypercall(a->guest, nr, args);
+    stats_count(nr, op, result);
     trace_call(a, nr, args, result);
     RULE("privilege",
          !is_control_only(nr) || a->domain->is_privileged || result == -EPERM || result == -EINTR,

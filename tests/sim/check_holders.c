@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who holds frames beside page tables: vCPUs (roots, GDT, half-done tables, vcpu_info), CPUs (the
- * LDT window), FIFO event channels, a domain's interrupts, grants in use. A hypercall that is half
- * done keeps nothing else: what it goes on with stands in the guest's registers.
+ * LDT window), FIFO event channels, a domain's interrupts, grants in use; and the hypervisor itself
+ * what it shows to a domain. A hypercall that is half done keeps nothing else: what it goes on with
+ * stands in the guest's registers.
  */
 #include "recount.h"
 
 #include <sim/cpu.h>
+#include <x86/map.h>
+#include <x86/pte.h>
 #include <x86/pv_state.h>
 
 #include <string.h>
@@ -91,72 +94,39 @@ static void grants_count(const struct domain *d)
          pinned, gt->pinned_count);
 }
 
-/* Mappings of this grant by all domains; those of a grant's users that only copy do not last. */
-static void mappings_of(const struct domain *owner, uint32_t ref, uint32_t *reads, uint32_t *writes)
+/* ---- frames that are shown --------------------------------------------------------------------
+ */
+
+static void exposed_count(const void *frame, enum page_type type, const char *who, uint64_t id,
+                          uint64_t number)
 {
-    unsigned count;
-    struct domain *const *d = recount_domains(&count);
+    mfn_t mfn = virt_to_frame(frame);
+    const struct page *p = page_of(mfn);
 
-    *reads = *writes = 0;
-    for (unsigned i = 0; i < count; i++) {
-        const struct grant_table *gt = d[i]->grants;
-
-        for (uint32_t h = 0; gt && h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
-            const struct grant_mapping *m =
-                &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
-
-            if (m->flags != 0 && m->owner_id == owner->id && m->ref == ref)
-                ++*(m->flags & GRANT_MAPPING_READONLY ? reads : writes);
-        }
-    }
+    RULE("exposed frames", p->state == PAGE_EXPOSED && p->owner == id,
+         "%s d%lu %lu: frame %#lx is in state %u, owner %u", who, id, number, mfn, p->state,
+         p->owner);
+    recount_hold(mfn, type, who, id, number);
 }
 
-static void active_check(struct domain *d)
+static void domain_count_exposed(const struct domain *d)
 {
     const struct grant_table *gt = d->grants;
-    const unsigned per_frame = gt->version == 1 ? GRANT_V1_PER_FRAME : GRANT_V2_PER_FRAME;
 
-    for (uint32_t i = 0; gt->pinned_count && i < gt->frame_max; i++) {
-        for (unsigned j = 0; gt->active[i] && j < per_frame; j++) {
-            const struct grant_active *a = &gt->active[i][j];
-            uint32_t reads, writes;
-
-            if (a->reads == 0 && a->writes == 0)
-                continue;
-            mappings_of(d, i * per_frame + j, &reads, &writes);
-            RULE("grants", a->reads == reads && a->writes == writes,
-                 "d%u: grant %u is mapped by %u to read and %u to write, counted %u and %u", d->id,
-                 i * per_frame + j, reads, writes, a->reads, a->writes);
-        }
-    }
+    if (d->shared_info)
+        exposed_count(d->shared_info, PAGE_TYPE_WRITABLE, "shared_info of domain", d->id, 0);
+    for (uint32_t i = 0; gt && gt->frames && i < gt->frame_count; i++)
+        exposed_count(gt->frames[i], PAGE_TYPE_WRITABLE, "grant table of domain", d->id, i);
+    for (uint32_t i = 0; gt && gt->status && i < gt->status_count; i++)
+        exposed_count(gt->status[i], PAGE_TYPE_WRITABLE, "grant status of domain", d->id, i);
 }
 
-/* Nothing is mapped that is not in use. */
-static void mappings_check(const struct domain *d)
+static void m2p_count(void)
 {
-    const struct grant_table *gt = d->grants;
-    uint32_t used = 0;
-
-    for (uint32_t h = 0; h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
-        const struct grant_mapping *m =
-            &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
-        struct domain *owner;
-        const struct grant_active *a;
-
-        if (m->flags == 0)
-            continue;
-        used++;
-        RULE("grants", !(m->flags & GRANT_MAPPING_BUSY), "d%u: handle %u is busy", d->id, h);
-        owner = recount_domain(m->owner_id);
-        RULE("grants", owner && owner->grants, "d%u: handle %u is for a grant of d%u, gone", d->id,
-             h, m->owner_id);
-        a = grant_active(owner, m->ref, false);
-        RULE("grants", a && (m->flags & GRANT_MAPPING_READONLY ? a->reads : a->writes),
-             "d%u: handle %u is for grant %u of d%u, which is not in use", d->id, h, m->ref,
-             m->owner_id);
-    }
-    RULE("grants", used == gt->mapping_count, "d%u: %u handles in use, %u counted", d->id, used,
-         gt->mapping_count);
+    for (unsigned i = 0; i < m2p_chunk_count(); i++)
+        for (unsigned j = 0; m2p_chunk(i) != MFN_INVALID && j < PTES_PER_TABLE; j++)
+            exposed_count(frame_to_virt(m2p_chunk(i) + j), PAGE_TYPE_READ_ONLY, "M2P of domain",
+                          DOMAIN_ID_XEN, i);
 }
 
 /* ---- all --------------------------------------------------------------------------------------
@@ -177,6 +147,7 @@ static void domain_count_holds(const struct domain *d)
         recount_hold(irqs->page_mfn, PAGE_TYPE_WRITABLE, "EOI page of domain", d->id, 0);
     if (d->grants)
         grants_count(d);
+    domain_count_exposed(d);
 }
 
 void holders_count(void)
@@ -188,17 +159,5 @@ void holders_count(void)
         domain_count_holds(d[i]);
     for (unsigned i = 0; i < cpu_count; i++)
         cpu_count_window(i);
-}
-
-void check_holders(void)
-{
-    unsigned count;
-    struct domain *const *d = recount_domains(&count);
-
-    for (unsigned i = 0; i < count; i++) {
-        if (!d[i]->grants)
-            continue;
-        active_check(d[i]);
-        mappings_check(d[i]);
-    }
+    m2p_count();
 }

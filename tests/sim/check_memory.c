@@ -6,7 +6,6 @@ void check_memory(bool is_last)
 {
     check_frames(is_last);
     check_references();
-    check_holders();
     check_pagetables();
     check_tlb();
     check_heap(is_last);

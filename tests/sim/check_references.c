@@ -18,10 +18,6 @@ static void states_count(void)
 
         if (p->state == PAGE_GUEST)
             recount_hold(t->mfn, PAGE_TYPE_NONE, "the owner, domain", p->owner, 0);
-        if (p->state == PAGE_EXPOSED)
-            recount_hold(t->mfn,
-                         p->owner == DOMAIN_ID_XEN ? PAGE_TYPE_READ_ONLY : PAGE_TYPE_WRITABLE,
-                         "the hypervisor, for domain", p->owner, 0);
         if (p->type & PAGE_TYPE_PINNED)
             recount_hold(t->mfn, page_type_of(p->type), "its pin", 0, 0);
     }

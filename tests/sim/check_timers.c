@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define KNOWN_SLOTS     4096
-#define ROUNDING_NS     1000
+#define LATE_NS         (50 * NS_PER_MS)
 #define CLOCK_PRECISION 10000
 
 extern char __start_kr_data[], __stop_kr_data[], __start_kr_bss[], __stop_kr_bss[];
@@ -155,7 +155,7 @@ static void check_programmed(struct cpu *cpu)
          "CPU %u: programmed for %lu ns, the first is due at %lu ns", cpu->id, q->programmed_ns,
          due_ns);
     /* Clocks are measured: one does not run as fast as another is believed to. */
-    late_ns = ROUNDING_NS + (due_ns > now ? due_ns - now : 0) / CLOCK_PRECISION;
+    late_ns = LATE_NS + (due_ns > now ? due_ns - now : 0) / CLOCK_PRECISION;
     RULE("timer programmed", fires_ns <= due_ns || fires_ns - due_ns <= late_ns,
          "CPU %u: the hardware fires at %lu ns, the first is due at %lu ns", cpu->id, fires_ns,
          due_ns);

@@ -128,7 +128,7 @@ static void ports_close(struct actor *a)
 {
     struct evtchn_reset reset = {.dom = DOMID_SELF};
 
-    a->model->is_fifo = false;
+    fifo_forget(a->model);
     call_struct(a, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset));
 }
 

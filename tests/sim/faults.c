@@ -15,17 +15,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARGS_BYTES   (2 * PAGE_SIZE)
-#define FAILURES_MAX 200 /* allocations of one call: far more than any should make */
-#define LEFT_OUT     3
+#define ARGS_BYTES     (2 * PAGE_SIZE)
+#define FAILURES_MAX   200       /* allocations of one call: far more than any should make */
+#define ID_TABLE_BYTES PAGE_SIZE /* core/domain.c: a leaf, with the zone behind it */
+#define LEFT_OUT       3
 
 static struct faults_count own_count;
 struct faults_count *faults_count = &own_count;
 
 static struct {
     const struct actor *actor; /* whose call is being tried; NULL: none */
+    const struct vcpu *vcpu;   /* its */
     struct snapshot *wanted;   /* to be taken when the machine stands still */
-    bool is_disturbed;         /* something else has run since the last snapshot */
+    bool is_disturbed;         /* something else has run since the snapshot `before` */
+    bool is_comparable;        /* nothing had when `after` was taken */
     uint64_t failed_before;    /* failures before this call */
 } now;
 static struct snapshot before, after;
@@ -53,8 +56,13 @@ void faults_config(struct sim_config *c)
     c->dom0_pages = 128;
 }
 
+/* A call that makes its caller wait, or ends it, is not tried to its end. */
 bool faults_is_busy(void)
 {
+    if (now.actor && now.vcpu->sched.stop) {
+        now.actor = NULL;
+        alloc_fail_after(0, false);
+    }
     return now.actor != NULL;
 }
 
@@ -83,8 +91,11 @@ void faults_look(void)
     if (now.actor && now.actor->domain->is_shutdown && alloc_failed_count() != now.failed_before)
         rule_broken("no memory", "domain %u ended because an allocation failed",
                     now.actor->domain->id);
-    if (now.wanted)
-        snapshot_take(now.wanted);
+    if (!now.wanted)
+        return;
+    snapshot_take(now.wanted);
+    now.is_disturbed &= now.wanted == &after;
+    now.is_comparable = !now.is_disturbed && sim_time_ns() < before.next_timer_ns;
     now.wanted = NULL;
 }
 
@@ -99,6 +110,7 @@ static void look(struct actor *a, struct snapshot *s)
     s->left_out = left_out;
     s->left_out_count = LEFT_OUT;
     now.wanted = s;
+    sim_progress();
     sim_pause_request();
     while (now.wanted)
         sim_guest_pause(a->guest);
@@ -109,7 +121,8 @@ static void look(struct actor *a, struct snapshot *s)
  *
  *   memory_op: increase, populate   so many extents were done; the rest is asked for again
  *   domctl max_vcpus                vCPUs that were made stay; the rest is asked for again
- *   grant_table_op, one entry       its status
+ *   domctl createdomain             the table of ids keeps the part that was made for this one
+ *   grant_table_op, one entry       its status; a chunk of handles for mappings stays
  *   lists with more than one entry  (grant_table_op, mmu_update, mmuext_op, multicall, exchange):
  *                                   those before the one that failed are done; not compared
  */
@@ -200,9 +213,9 @@ static void arguments_put_back(const struct trial *t)
     sim_guest_write(t->a->guest, args_page(t->a), t->kept, ARGS_BYTES);
 }
 
-static bool was_disturbed(void)
+static bool read_domctl(struct trial *t, struct xen_domctl *op)
 {
-    return now.is_disturbed || sim_time_ns() >= before.next_timer_ns;
+    return t->nr == __HYPERVISOR_domctl && sim_guest_read(t->a->guest, t->args[0], op, sizeof(*op));
 }
 
 /* max_vcpus: did it get further? */
@@ -210,10 +223,29 @@ static bool has_made_vcpus(struct trial *t)
 {
     struct xen_domctl op;
 
-    return t->nr == __HYPERVISOR_domctl &&
-           sim_guest_read(t->a->guest, t->args[0], &op, sizeof(op)) &&
-           op.cmd == XEN_DOMCTL_max_vcpus &&
+    return read_domctl(t, &op) && op.cmd == XEN_DOMCTL_max_vcpus &&
            snapshot_value(&after, "vCPUs", op.domain) > snapshot_value(&before, "vCPUs", op.domain);
+}
+
+/* createdomain: is all that is there now a part of the table of ids? */
+static bool has_made_id_table(struct trial *t)
+{
+    struct xen_domctl op;
+
+    return read_domctl(t, &op) && op.cmd == XEN_DOMCTL_createdomain &&
+           snapshot_value(&after, "heap bytes of all", 0) ==
+               snapshot_value(&before, "heap bytes of all", 0) + ID_TABLE_BYTES;
+}
+
+/* A mapping: did it get a chunk of handles, and then no further? */
+static bool has_made_handles(struct trial *t)
+{
+    uint16_t id = t->a->domain->id;
+
+    return t->nr == __HYPERVISOR_grant_table_op && t->args[0] == GNTTABOP_map_grant_ref &&
+           snapshot_value(&after, "mappings", id) == snapshot_value(&before, "mappings", id) &&
+           snapshot_value(&after, "chunks of handles", id) >
+               snapshot_value(&before, "chunks of handles", id);
 }
 
 static void must_be_as_before(struct trial *t, long result)
@@ -221,8 +253,12 @@ static void must_be_as_before(struct trial *t, long result)
     char text[300];
 
     look(t->a, &after);
-    if (was_disturbed() || has_made_vcpus(t))
+    if (!now.is_comparable)
         return;
+    if (has_made_vcpus(t) || has_made_id_table(t) || has_made_handles(t)) {
+        now.is_comparable = false;
+        return;
+    }
     faults_count->compared++;
     if (!snapshot_equals(&before, &after, text, sizeof(text)))
         rule_broken("no memory",
@@ -243,7 +279,7 @@ static void extents_done(struct trial *t, long count)
     id = r.domid == DOMID_SELF ? t->a->domain->id : r.domid;
     look(t->a, &after);
     got = snapshot_value(&after, "pages", id) - snapshot_value(&before, "pages", id);
-    if (!was_disturbed() && got != (uint64_t)count << r.extent_order)
+    if (now.is_comparable && got != (uint64_t)count << r.extent_order)
         rule_broken("no memory", "memory_op says %ld extents of %lu, but they are %lu pages", count,
                     1UL << r.extent_order, got);
     faults_count->compared++;
@@ -264,7 +300,7 @@ static bool try_call(struct trial *t, long *result)
     alloc_fail_after(t->n, t->keeps_failing);
     *result = sim_hypercall(t->a->guest, t->nr, t->args);
     alloc_fail_after(0, false);
-    if (alloc_failed_count() == now.failed_before)
+    if (alloc_failed_count() == now.failed_before || now.actor != t->a)
         return true;
     now.failed_before = alloc_failed_count();
     faults_count->failures++;
@@ -276,7 +312,6 @@ static bool try_call(struct trial *t, long *result)
     if (outcome == PARTLY) {
         extents_done(t, *result);
         look(t->a, &before);
-        now.is_disturbed = false;
         t->n = 0;
         return false;
     }
@@ -284,10 +319,8 @@ static bool try_call(struct trial *t, long *result)
     if (has_made_vcpus(t))
         t->n = 0;
     arguments_put_back(t);
-    if (now.is_disturbed || t->n == 0) {
+    if (!now.is_comparable || t->n == 0)
         look(t->a, &before);
-        now.is_disturbed = false;
-    }
     return false;
 }
 
@@ -314,15 +347,18 @@ long faults_call(struct actor *a, unsigned nr, const uint64_t args[6])
     uint64_t failures = faults_count->failures;
     long result;
 
-    if (a->in_upcall || now.actor)
+    if (a->in_upcall || now.actor) {
+        now.is_disturbed = true;
         return sim_hypercall(a->guest, nr, args);
+    }
     now.actor = a;
+    now.vcpu = a->vcpu;
     t = (struct trial){.a = a, .nr = nr, .args = args};
     arguments_keep(&t);
     look(a, &before);
-    now.is_disturbed = false;
     result = try_all(&t);
-    now.actor = NULL;
+    if (now.actor == a)
+        now.actor = NULL;
     faults_count->calls++;
     if (faults_count->failures != failures) {
         faults_count->allocating++;

@@ -50,6 +50,7 @@ static void sched(struct actor *a, unsigned op)
 {
     const uint64_t args[6] = {op};
 
+    faults_note_entry(a);
     sim_hypercall(a->guest, __HYPERVISOR_sched_op, args);
     sim_progress();
 }
@@ -75,9 +76,11 @@ void faults_script_main(struct actor *a)
 {
     const struct faults_script *s = faults_script(run.options->script);
 
-    if (a->domain->is_privileged && a->vcpu->id == 0) {
+    if (a->domain->is_privileged && a->vcpu->id == 0)
         control_main(a, s);
-    } else if (a->domain->id == job.domain && a->vcpu->id == 0 && s->by_guest && !job.is_done) {
+    while (job.domain == 0)
+        sched(a, SCHEDOP_yield);
+    if (a->domain->id == job.domain && a->vcpu->id == 0 && s->by_guest && !job.is_done) {
         s->act(a);
         job.is_done = true;
     }

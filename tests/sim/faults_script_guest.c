@@ -37,7 +37,7 @@ static uint32_t port_alloc(struct actor *a, uint16_t remote)
 static void ports(struct actor *a)
 {
     struct evtchn_bind_interdomain inter = {.remote_dom = DOMID_SELF};
-    struct evtchn_bind_virq virq = {.virq = VIRQ_TIMER};
+    struct evtchn_bind_virq virq = {.virq = VIRQ_DEBUG};
     struct evtchn_bind_ipi ipi = {.vcpu = 0};
     struct evtchn_close close = {0};
 
@@ -67,7 +67,6 @@ static void fifo(struct actor *a)
         call_struct(a, __HYPERVISOR_event_channel_op, EVTCHNOP_expand_array, &expand,
                     sizeof(expand));
     }
-    a->model->is_fifo = true;
     ports(a);
     call_struct(a, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset));
 }
@@ -223,21 +222,6 @@ static void memory(struct actor *a)
 /* ---- vCPUs ------------------------------------------------------------------------------------
  */
 
-static void context_fill(struct actor *a, unsigned vcpu, struct vcpu_guest_context *c)
-{
-    memset(c, 0, sizeof(*c));
-    c->flags = VGCF_in_kernel;
-    c->kernel_ss = SEL_USER_DS;
-    c->kernel_sp = sim_page_va(SIM_PFN_STACK + vcpu + 1);
-    c->user_regs.rip = SIM_PC_ENTRY;
-    c->user_regs.rsp = c->kernel_sp;
-    c->user_regs.cs = SEL_USER_CS64;
-    c->user_regs.ss = SEL_USER_DS;
-    c->user_regs.rflags = 0x202;
-    c->ctrlreg[3] = own_frame(a, SIM_PFN_TABLES) << PAGE_SHIFT;
-    c->event_callback_eip = SIM_PC_EVENT;
-}
-
 static void vcpu_op(struct actor *a, unsigned op, unsigned vcpu, const void *object,
                     size_t size_bytes)
 {
@@ -253,7 +237,7 @@ static void vcpus(struct actor *a)
     struct vcpu_set_singleshot_timer single = {.timeout_abs_ns = sim_time_ns() + 1000000000000};
 
     for (unsigned v = 1; v < a->domain->vcpu_max; v++) {
-        context_fill(a, v, &c);
+        context_fill(&c, v, own_frame(a, SIM_PFN_TABLES));
         vcpu_op(a, VCPUOP_initialise, v, &c, sizeof(c));
         info.offset = v * sizeof(struct vcpu_info);
         vcpu_op(a, VCPUOP_register_vcpu_info, v, &info, sizeof(info));

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "event_model.h"
 #include "memory_model.h"
 #include "sim.h"
 
@@ -50,10 +51,12 @@ struct domain_model {
     struct pool handles; /* grant handles it has mapped */
     struct pool frames;  /* machine frames it was given beyond its first pages */
     struct pool pirqs;
+    struct pool offers; /* event_offer(): ports that wait for another domain */
+    struct fifo_model fifo;
+    struct vcpu_model vcpus[SIM_VCPU_MAX];
     unsigned grant_version;   /* 0: table not mapped yet */
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */
     uint64_t shared_info_pfn; /* and its shared_info */
-    bool is_fifo;
     struct memory_model memory;
 };
 

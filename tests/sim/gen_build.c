@@ -136,30 +136,14 @@ static bool root_pin(struct building *b)
            0;
 }
 
-static void handlers_fill(struct vcpu_guest_context *c)
+/* The other vCPUs are the kernel's to bring up (tests/sim/gen_vcpu.c). */
+static bool context_set(struct building *b)
 {
-    for (unsigned i = 0; i < SIM_TRAP_COUNT; i++)
-        c->trap_ctxt[i] =
-            (struct trap_info){.vector = i, .cs = SEL_USER_CS64, .address = SIM_PC_TRAP(i)};
-    c->event_callback_eip = SIM_PC_EVENT;
-    c->failsafe_callback_eip = SIM_PC_FAILSAFE;
-    c->syscall_callback_eip = SIM_PC_USER_SYSCALL;
-}
+    struct xen_domctl op = {.u.vcpucontext.vcpu = 0};
+    struct vcpu_guest_context c;
 
-static bool context_set(struct building *b, unsigned vcpu)
-{
-    struct vcpu_guest_context c = {.flags = VGCF_in_kernel | (vcpu == 0 ? VGCF_online : 0),
-                                   .kernel_ss = SEL_USER_DS,
-                                   .kernel_sp = sim_page_va(SIM_PFN_STACK + vcpu + 1)};
-    struct xen_domctl op = {.u.vcpucontext.vcpu = vcpu};
-
-    c.user_regs.rip = SIM_PC_ENTRY;
-    c.user_regs.rsp = c.kernel_sp;
-    c.user_regs.cs = SEL_USER_CS64;
-    c.user_regs.ss = SEL_USER_DS;
-    c.user_regs.rflags = 0x202;
-    c.ctrlreg[3] = b->frames[SIM_PFN_TABLES] << PAGE_SHIFT;
-    handlers_fill(&c);
+    context_fill(&c, 0, b->frames[SIM_PFN_TABLES]);
+    c.flags |= VGCF_online;
     op.u.vcpucontext.ctxt.p = (void *)args_put(b->a, 2, &c, sizeof(c));
     return domctl(b->a, XEN_DOMCTL_setvcpucontext, b->id, &op) == 0;
 }
@@ -174,13 +158,13 @@ bool domain_build(struct actor *a, uint16_t *id)
     struct building b = {
         .a = a, .vcpus = 1 + pick(a, 3), .page_count = SIM_PAGES_MIN + pick(a, 64)};
     struct xen_domctl op = {0};
-    bool done;
+    bool was_careful = a->is_careful, done;
 
+    a->is_careful |= !pick_one_in(a, 8);
     done = domain_make(&b) && may_go_on(&b) && memory_give(&b) && may_go_on(&b) && pages_fill(&b) &&
-           may_go_on(&b) && root_pin(&b);
-    for (unsigned i = 0; done && i < b.vcpus; i++)
-        done = context_set(&b, i);
+           may_go_on(&b) && root_pin(&b) && context_set(&b);
     done = done && may_go_on(&b) && domctl(a, XEN_DOMCTL_unpausedomain, b.id, &op) == 0;
+    a->is_careful = was_careful;
     trace_note(a, done ? "built domain" : "left domain half built", b.id, b.page_count, 0);
     *id = b.id;
     return done;

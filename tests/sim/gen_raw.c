@@ -56,9 +56,11 @@ static const uint8_t platform_ops[] = {
 static const uint8_t grant_ops[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 #undef OPERATION
 
+#define ENTRIES_MAX 8
+
 struct target {
     uint8_t nr, arg_count, op_count;
-    bool is_hard; /* takes the ground from under a kernel: not for dom0 */
+    bool is_hard; /* takes the ground from under a kernel: seldom, and not for dom0 */
     const uint8_t *ops;
 };
 
@@ -85,7 +87,7 @@ static const struct target targets[] = {
     NONE(__HYPERVISOR_get_debugreg),
     HARD(__HYPERVISOR_update_descriptor),
     OPS(__HYPERVISOR_memory_op, memory_ops),
-    NONE(__HYPERVISOR_multicall),
+    HARD(__HYPERVISOR_multicall),
     HARD(__HYPERVISOR_update_va_mapping),
     NONE(__HYPERVISOR_set_timer_op),
     OPS(__HYPERVISOR_xen_version, version_ops),
@@ -137,9 +139,23 @@ static uint64_t argument(struct actor *a)
     }
 }
 
+/* Shutdown in one way or another, or its vCPUs down one after the other. */
 static bool is_dom0_shutdown(const struct actor *a, const struct target *t, uint64_t op)
 {
-    return a->domain->is_privileged && t->nr == __HYPERVISOR_sched_op && (op == 2 || op == 4);
+    return a->domain->is_privileged &&
+           ((t->nr == __HYPERVISOR_sched_op && ((uint32_t)op == 2 || (uint32_t)op == 4)) ||
+            (t->nr == __HYPERVISOR_vcpu_op && (uint32_t)op == 2));
+}
+
+/* Makes a page part of the FIFO layout that the guest's code does not know of. */
+static bool is_unknown_layout(const struct target *t, uint64_t op)
+{
+    return t->nr == __HYPERVISOR_event_channel_op && ((uint32_t)op == 11 || (uint32_t)op == 12);
+}
+
+static bool may_be_hard(struct actor *a)
+{
+    return !a->domain->is_privileged && pick_one_in(a, 24);
 }
 
 static void raw_call(struct actor *a)
@@ -147,14 +163,42 @@ static void raw_call(struct actor *a)
     const struct target *t = &targets[pick(a, ARRAY_SIZE(targets))];
     uint64_t op = t->op_count && !pick_one_in(a, 30) ? t->ops[pick(a, t->op_count)] : argument(a);
 
-    if ((t->is_hard && a->domain->is_privileged) || is_dom0_shutdown(a, t, op))
+    if ((t->is_hard && !may_be_hard(a)) || is_dom0_shutdown(a, t, op))
         return;
-    call(a, t->nr, op, argument(a), argument(a), argument(a), argument(a));
+    if (call(a, t->nr, op, argument(a), argument(a), argument(a), argument(a)) == 0 &&
+        is_unknown_layout(t, op))
+        a->model->scribbles = true;
 }
 
+/* Calls that any kernel survives, in a list; now and then with a list in it. */
+static void raw_multicall(struct actor *a)
+{
+    struct multicall_entry list[ENTRIES_MAX] = {0};
+    unsigned count = pick_range(a, 1, ENTRIES_MAX), used = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct target *t = &targets[pick(a, ARRAY_SIZE(targets))];
+        struct multicall_entry *e = &list[used];
+
+        e->op = t->nr;
+        e->args[0] = t->op_count ? t->ops[pick(a, t->op_count)] : argument(a);
+        for (unsigned n = 1; n < ARRAY_SIZE(e->args); n++)
+            e->args[n] = argument(a);
+        if (!is_dom0_shutdown(a, t, e->args[0]) && !is_unknown_layout(t, e->args[0]) &&
+            !(t->is_hard && !may_be_hard(a)))
+            used++;
+    }
+    a->is_careful = a->domain->is_privileged; /* elsewhere there may be anything in the list */
+    call(a, __HYPERVISOR_multicall, args_put(a, 8, list, sizeof(list)),
+         may_be_hard(a) ? pick(a, 100) : used, 0, 0, 0);
+    a->is_careful = false;
+}
+
+/* Mostly none that there is. */
 static void raw_unknown(struct actor *a)
 {
-    call(a, pick(a, 70), argument(a), argument(a), argument(a), 0, 0);
+    call(a, may_be_hard(a) ? pick(a, 70) : pick_range(a, 42, 69), argument(a), argument(a),
+         argument(a), 0, 0);
 }
 
 /* The three whose operation stands in the structure. */
@@ -191,6 +235,7 @@ static void raw_control(struct actor *a)
 
 const struct operation raw_operations[] = {
     {"any call", GROUP_RAW, 40, false, raw_call},
+    {"list of calls", GROUP_RAW, 4, false, raw_multicall},
     {"unknown call", GROUP_RAW, 1, false, raw_unknown},
     {"any control call", GROUP_RAW, 6, false, raw_control},
     {0},

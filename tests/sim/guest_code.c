@@ -46,6 +46,8 @@ static void callback_install(struct actor *a, uint16_t type, uint64_t address)
 
 void domain_set_up(struct actor *a)
 {
+    bool was_careful = a->is_careful;
+
     a->is_careful = true;
     if (!a->model->is_set_up)
         pages_learn(a);
@@ -56,8 +58,10 @@ void domain_set_up(struct actor *a)
     callback_install(a, CALLBACKTYPE_nmi, SIM_PC_NMI);
     call(a, __HYPERVISOR_stack_switch, 0xe02b,
          sim_page_va(SIM_PFN_STACK + a->vcpu->id % SIM_VCPU_MAX + 1), 0, 0, 0);
+    event_timer_bind(a);
+    a->model->vcpus[a->vcpu->id % SIM_VCPU_MAX].has_fpu_pattern = false;
     a->model->is_set_up = true;
-    a->is_careful = false;
+    a->is_careful = was_careful;
 }
 
 /* ---- one step ---------------------------------------------------------------------------------

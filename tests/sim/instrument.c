@@ -323,6 +323,8 @@ void *__wrap_heap_zalloc_array(struct domain_memory *m, size_t count, size_t ele
     return __wrap_heap_zalloc_for(m, size_bytes);
 }
 
+/* Forbidden before it is free: from then on it may be another CPU's. The page allocator does so for
+ * the frames of large objects. */
 void __wrap_heap_free(void *object)
 {
     size_t size_bytes;
@@ -331,11 +333,9 @@ void __wrap_heap_free(void *object)
         return;
     size_bytes = object_forget(object);
     __asan_unpoison_memory_region(object, size_bytes + ALLOC_ZONE_BYTES);
+    if ((uintptr_t)object % PAGE_SIZE != 0 && size_bytes > LINK_BYTES)
+        __asan_poison_memory_region((char *)object + LINK_BYTES, size_bytes - LINK_BYTES);
     depth++;
     __real_heap_free(object);
     depth--;
-    /* A large object's frames have been closed by the page allocator. */
-    if ((uintptr_t)object % PAGE_SIZE != 0 && !__asan_address_is_poisoned(object) &&
-        size_bytes > LINK_BYTES)
-        __asan_poison_memory_region((char *)object + LINK_BYTES, size_bytes - LINK_BYTES);
 }

@@ -3,12 +3,13 @@
  * The simulation's command line.
  *   sim --seed N [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip LIST] [--verbose]
  *   sim --faults [--script N | --seed N]           each allocation failed in turn (faults.h)
- *   sim --runs N [--first SEED] [--jobs J] [--twice] [--first-failure] ...
+ *   sim --runs N [--first SEED] [--jobs J] [--twice] [--first-failure] [--stats] ...
  *                                  many seeds, in worker processes; twice: and each again, to
  * compare
  */
 #include "faults.h"
 #include "sim.h"
+#include "stats.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static bool runs_twice, stops_first;
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: sim --seed N | --runs N [--first SEED] [--jobs J]\n"
+    fprintf(stderr, "usage: sim --seed N | --runs N [--first SEED] [--jobs J] [--stats]\n"
                     "           [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip "
                     "LIST] [--verbose]\n");
     exit(64);
@@ -41,15 +42,23 @@ static void usage(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"seed", required_argument, NULL, 's'},    {"steps", required_argument, NULL, 'n'},
-        {"runs", required_argument, NULL, 'r'},    {"first", required_argument, NULL, 'f'},
-        {"jobs", required_argument, NULL, 'j'},    {"cpus", required_argument, NULL, 'c'},
-        {"serial", no_argument, NULL, 'S'},        {"each", no_argument, NULL, 'e'},
-        {"off", required_argument, NULL, 'o'},     {"skip", required_argument, NULL, 'k'},
-        {"verbose", no_argument, NULL, 'v'},       {"twice", no_argument, NULL, '2'},
-        {"first-failure", no_argument, NULL, '1'}, {"faults", no_argument, NULL, 'F'},
-        {"script", required_argument, NULL, 'C'},  {0}};
+    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+                                          {"steps", required_argument, NULL, 'n'},
+                                          {"runs", required_argument, NULL, 'r'},
+                                          {"first", required_argument, NULL, 'f'},
+                                          {"jobs", required_argument, NULL, 'j'},
+                                          {"cpus", required_argument, NULL, 'c'},
+                                          {"serial", no_argument, NULL, 'S'},
+                                          {"each", no_argument, NULL, 'e'},
+                                          {"off", required_argument, NULL, 'o'},
+                                          {"skip", required_argument, NULL, 'k'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"twice", no_argument, NULL, '2'},
+                                          {"first-failure", no_argument, NULL, '1'},
+                                          {"faults", no_argument, NULL, 'F'},
+                                          {"script", required_argument, NULL, 'C'},
+                                          {"stats", no_argument, NULL, 't'},
+                                          {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -69,6 +78,7 @@ static void parse(int argc, char **argv)
         case 'F': options.is_faults = options.is_serial = true; break;
         case 'C': options.script = strtoul(optarg, NULL, 0); break;
         case 'v': options.is_verbose = true; break;
+        case 't': stats_open(); break;
         default: usage();
         }
     }
@@ -81,6 +91,8 @@ static void one(void)
     struct run_result r;
 
     run_machine(&options, &r);
+    if (options.is_verbose)
+        printf("log:\n%s\n", sim_log());
     printf("seed %lu: %lu steps, %lu hypercalls, %lu checks, digest %016lx\n", options.seed,
            r.steps, r.hypercalls, r.checks, r.digest);
 }
@@ -161,6 +173,7 @@ static void many(void)
     seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     printf("sim: %lu runs in %.1f s: %lu steps (%.0f a second), %lu hypercalls, %lu checks\n",
            t->runs, seconds, t->steps, (double)t->steps / seconds, t->hypercalls, t->checks);
+    stats_print();
     printf("%lu passed, %lu failed\n", t->runs, t->failed);
     exit(t->failed != 0);
 }

@@ -57,7 +57,6 @@ void check_frames(bool is_thorough);
 void holders_count(void);
 void tables_count(void);
 void check_references(void);
-void check_holders(void);
 void check_pagetables(void);
 void check_tlb(void);
 void check_heap_start(void);

@@ -20,6 +20,7 @@
 #define PAUSES_AFTER   64 /* for the clean-up */
 #define LOG_TAIL_BYTES 2000
 #define ZOMBIES_NS     (300 * NS_PER_MS)
+#define IDLE_MAX       3
 
 struct run_state run;
 const struct run_options *run_options_now;
@@ -107,6 +108,7 @@ bool run_step_begin(struct actor *a)
     }
     a->step = ++run.step;
     sim_progress();
+    sim_time_pass(sim_random_below(SIM_STREAM_TIME, run.step_ns_max));
     a->random_state = (run.options->seed * 0x9e3779b97f4a7c15UL) ^ (a->step * 0xd1342543de82ef95UL);
     if (sim_random_one_in(SIM_STREAM_DEVICE, run.stir_one_in))
         sim_devices_stir();
@@ -122,6 +124,9 @@ void run_step_end(struct actor *a)
 /* ---- the run ----------------------------------------------------------------------------------
  */
 
+/* Slices of time end after some steps, or none. */
+static const uint64_t step_times[] = {0, 10000, 200000, 200000, 2000000};
+
 static void run_prepare(const struct run_options *o, struct sim_config *config)
 {
     memset(&run, 0, sizeof(run));
@@ -133,6 +138,7 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     run.step_count = o->steps ? o->steps : STEPS_DEFAULT;
     run.groups_off = groups_choose() | o->groups_off;
     run.steps_per_pause = o->checks_each_step ? 1 : 1U << draw(6);
+    run.step_ns_max = step_times[draw(ARRAY_SIZE(step_times))];
     run.stir_one_in = draw(2) ? 0 : 2 + draw(20);
     trace_reset();
     models_reset();
@@ -174,6 +180,7 @@ static void domains_note(void)
 static void machine_drive(void)
 {
     unsigned idle = 0, pauses_after = 0;
+    uint64_t step = 0;
 
     while (!run.is_clean) {
         enum sim_pause why = sim_machine_run();
@@ -186,7 +193,9 @@ static void machine_drive(void)
         run.checks++;
         run.steps_since_pause = 0;
         if (why == SIM_PAUSE_IDLE) {
-            if (++idle > 3)
+            idle = run.step == step ? idle + 1 : 0;
+            step = run.step;
+            if (idle > IDLE_MAX)
                 return; /* dom0 itself waits for ever */
             wake_somebody();
         }

@@ -12,6 +12,7 @@ struct run_state {
     uint64_t groups_off;
     unsigned steps_per_pause; /* between two looks at the rules */
     unsigned steps_since_pause;
+    uint64_t step_ns_max; /* what a guest computes between two operations */
     unsigned stir_one_in; /* steps per happening at a device */
     bool is_over;         /* all steps done: dom0 ends what there is */
     bool is_clean;        /* and has */

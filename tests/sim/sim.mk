@@ -13,7 +13,8 @@ SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fn
               -fvisibility=hidden $(SIM_SANITIZE) \
               -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(XENDEFS) $(SIM_INCLUDES)
 SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block \
-              page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal
+              page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal \
+              fpu_set_legacy fpu_set_extended
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
 SIM_TESTS  := $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
 SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss

@@ -32,7 +32,7 @@ static void life_add(struct snapshot *s, const struct domain *d)
     add(s, d, "claim", 0, d->claimed_pages);
     add(s, d, "vm_assist", 0, d->vm_assist);
     add(s, d, "handle", 0, snapshot_hash(d->handle, sizeof(d->handle)));
-    add(s, d, "weight and cap", 0, d->sched.weight << 16 | d->sched.cap_percent);
+    add(s, d, "weight and cap", 0, (uint32_t)d->sched.weight << 16 | d->sched.cap_percent);
     for (unsigned i = 0; i < WATCHDOG_COUNT; i++) {
         add(s, d, "watchdog is used", i, d->watchdogs[i].used);
         snapshot_timer(s, "watchdog", d->id, i, &d->watchdogs[i].timer);
@@ -102,7 +102,7 @@ static void uses_add(struct snapshot *s, struct domain *d)
 
         if (a && (a->reads || a->writes))
             add(s, d, "grant in use", ref,
-                (uint64_t)a->mfn << 32 | a->user_id << 16 | a->reads << 8 | a->writes);
+                (uint64_t)a->mfn << 32 | (uint32_t)a->user_id << 16 | a->reads << 8 | a->writes);
     }
 }
 
@@ -111,6 +111,7 @@ static void mappings_add(struct snapshot *s, const struct domain *d)
     const struct grant_table *gt = d->grants;
 
     add(s, d, "mappings", 0, gt->mapping_count);
+    add(s, d, "chunks of handles", 0, gt->chunk_count);
     for (uint32_t h = 0; h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
         const struct grant_mapping *m =
             &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];

@@ -65,7 +65,8 @@ static void registers_add(struct snapshot *s, const struct vcpu *v)
     if (v->sched.loaded)
         return;
     add(s, v, "segment bases", a->fs_base ^ a->gs_base << 1 ^ a->gs_base_other << 2);
-    add(s, v, "selectors", (uint64_t)a->ds << 48 | (uint64_t)a->es << 32 | a->fs << 16 | a->gs);
+    add(s, v, "selectors",
+        (uint64_t)a->ds << 48 | (uint64_t)a->es << 32 | (uint32_t)a->fs << 16 | a->gs);
     if (v->sched.stop & ~VCPU_STOP_BLOCKED)
         add(s, v, "registers", snapshot_hash(&a->regs, sizeof(a->regs)));
     if (a->fpu && fpu_extended_bytes())

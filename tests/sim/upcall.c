@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upcall: a guest takes its pending events, as Linux does (two-level: selector, words, bits).
+ * The upcall: a guest takes its pending events, as Linux does (two-level: selector, words,
+ * bits; the FIFO layout is in fifo.c).
  * The guest's mapping of shared_info and vcpu_info is taken for granted: it writes them in place.
  */
 #include "faults.h"
@@ -36,8 +37,10 @@ void sim_guest_event(struct sim_guest *g)
     faults_note_entry(&a);
     __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
     selector = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-    if (a.model->is_fifo)
+    if (v->domain->events.fifo) {
+        fifo_take_events(&a);
         return;
+    }
     while (selector) {
         unsigned word = __builtin_ctzl(selector);
 

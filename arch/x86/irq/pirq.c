@@ -40,17 +40,18 @@ static struct x86_domain_irqs *irqs_get(struct domain *d)
 /* [r] */
 static int table_make(struct domain *d)
 {
-    struct x86_domain_irqs *irqs = irqs_get(d);
+    struct x86_domain_irqs *irqs = d->arch.irqs;
     unsigned count = MIN(ioapic_gsi_count() + MSI_PIRQ_COUNT, EVENT_PIRQ_COUNT_MAX);
     struct pirq *table;
 
-    if (!irqs)
-        return -ENOMEM;
-    if (irqs->table)
+    if (irqs && irqs->table)
         return 0;
     table = heap_zalloc_array(&d->memory, count, sizeof(*table));
-    if (!table)
+    irqs = table ? irqs_get(d) : NULL;
+    if (!irqs) {
+        heap_free(table);
         return -ENOMEM;
+    }
     for (unsigned i = 0; i < count; i++) {
         table[i].domain = d;
         table[i].number = i;

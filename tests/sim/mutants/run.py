@@ -9,8 +9,10 @@ stays as it is: everything happens in build/mutants. Ends with `N passed, N fail
 the mutants that nobody noticed beyond those that the minimum allows.
 """
 import argparse
+import filecmp
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -62,12 +64,15 @@ def write(path, text):
 
 def copy_tree():
     """What git would take, so that the build starts from the present state of every file."""
-    os.makedirs(COPY, exist_ok=True)
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split("\n")
-    wanted = "\n".join(f for f in files if f and os.path.exists(os.path.join(ROOT, f)))
-    subprocess.run(["rsync", "-a", "--files-from=-", ROOT + "/", COPY + "/"], input=wanted, text=True,
-                   check=True)
+    for name in files:
+        source, target = os.path.join(ROOT, name), os.path.join(COPY, name)
+        if not os.path.isfile(source) or (os.path.exists(target) and
+                                          filecmp.cmp(source, target, shallow=False)):
+            continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy(source, target)
 
 
 def make(*goals):

@@ -89,18 +89,33 @@ bool sim_guest_write(struct sim_guest *g, uint64_t va, const void *buffer, size_
 /* One 8-byte store by an instruction, which the hypervisor may emulate: into a page table that is
  * mapped read-only. False: fault. */
 bool sim_guest_store(struct sim_guest *g, uint64_t va, uint64_t value);
-/* The instruction that lies at SIM_PC_SCRATCH, which writes to (%rdi), with these registers; repeated
- * as long as it is where the CPU goes on. One that does not fault is left out. False: fault. */
+/* The instruction that lies at SIM_PC_SCRATCH, which writes to (%rdi), with these registers;
+ * repeated as long as it is where the CPU goes on. One that does not fault is left out. False:
+ * fault. */
 struct sim_store {
     uint64_t rax, rbx, rcx, rdx, rsi, rdi;
 };
 bool sim_guest_store_scratch(struct sim_guest *g, const struct sim_store *s);
-/* Executes what lies at SIM_PC_SCRATCH as an instruction that faults with `vector`. The registers
- * are random. False: the guest's handler was entered, or its context replaced. */
-bool sim_guest_fault(struct sim_guest *g, unsigned vector, uint32_t error_code);
-/* To user mode, one system call there, and back. False: could not. */
-bool sim_guest_user_syscall(struct sim_guest *g);
+/* An exception that an instruction takes: for a page fault with the address. */
+struct sim_trap {
+    unsigned vector;
+    uint32_t error_code;
+    uint64_t address;
+};
+/* Executes what lies at SIM_PC_SCRATCH as an instruction that faults. General registers are what
+ * the guest has put into the vCPU's; RIP and RSP stay. False: the guest's handler was entered, or
+ * its context replaced. */
+bool sim_guest_fault(struct sim_guest *g, const struct sim_trap *trap);
+/* To user mode, there the instruction at SIM_PC_SCRATCH that faults (NULL: none), one system call,
+ * and back. False: something went another way. */
+bool sim_guest_user(struct sim_guest *g, const struct sim_trap *trap);
 /* A moment in which interrupts may arrive. */
 void sim_guest_pause(struct sim_guest *g);
+/* The aligned 4 or 8 bytes at an address, for the instructions that change a word in one step: its
+ * place in RAM, good until the guest leaves guest mode. NULL: not mapped writable. */
+void *sim_guest_word(struct sim_guest *g, uint64_t va);
+/* The FPU's registers, as FXSAVE has them, of the CPU that the guest runs on. NULL: using it would
+ * trap (CR0.TS). Good until the guest leaves guest mode. */
+uint8_t *sim_guest_fpu(struct sim_guest *g);
 /* The vector of the last exception that its handlers saw, -1 for none since the last call. */
 int sim_guest_trap_taken(struct sim_guest *g);

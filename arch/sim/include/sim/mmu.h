@@ -13,6 +13,8 @@ struct sim_fault {
  * it has been copied. */
 bool sim_mmu_access(uint64_t va, void *buffer, size_t size_bytes, bool is_write,
                     struct sim_fault *fault);
+/* The place in RAM of an aligned word, as for a write. NULL: a page fault, or no RAM. */
+void *sim_mmu_word(uint64_t va);
 /* A copy that others may write to meanwhile. */
 void sim_shared_copy(void *dst, const void *src, size_t size_bytes);
 void sim_tlb_flush(struct sim_cpu *cpu);
