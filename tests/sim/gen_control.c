@@ -25,12 +25,14 @@ static uint64_t buffer(struct actor *a, unsigned piece)
 
 static uint16_t target(struct actor *a)
 {
-    return pick_one_in(a, 12) ? pick_domain(a) : pick_other_domain(a);
+    uint16_t id = pick_one_in(a, 12) ? pick_domain(a) : pick_other_domain(a);
+
+    return id == DOMAIN_ID_INVALID ? pick_domain(a) : id;
 }
 
 static unsigned vcpu_of(struct actor *a)
 {
-    return pick_one_in(a, 12) ? (unsigned)pick_word(a) : pick(a, 3);
+    return pick_one_in(a, 16) ? (unsigned)pick_word(a) : pick(a, pick_one_in(a, 3) ? 3 : 1);
 }
 
 /* ---- one field or two -------------------------------------------------------------------------
