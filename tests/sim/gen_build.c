@@ -76,6 +76,7 @@ static bool memory_give(struct building *b)
             !args_get(b->a, 1, list, count * sizeof(list[0])))
             return false;
         memcpy(&b->frames[pfn], list, count * sizeof(list[0]));
+        frames_note(b->id, b->frames, pfn + count);
     }
     return true;
 }
@@ -199,8 +200,8 @@ static void unpause(struct actor *a)
 }
 
 const struct operation build_operations[] = {
-    {"build", GROUP_BUILD, 6, true, build},
-    {"destroy", GROUP_BUILD, 2, true, destroy},
+    {"build", GROUP_BUILD, 24, true, build},
+    {"destroy", GROUP_BUILD, 3, true, destroy},
     {"pause", GROUP_CONTROL, 1, true, pause},
     {"unpause", GROUP_CONTROL, 2, true, unpause},
     {0},
