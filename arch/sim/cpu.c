@@ -99,8 +99,9 @@ static void give_way(void)
 }
 
 /* The compiler calls this at every branch of the core and of what is compiled of the x86 port: so
- * CPUs take turns in the middle of anything, lock or not. */
-void __sanitizer_cov_trace_pc(void);
+ * CPUs take turns in the middle of anything, lock or not. libFuzzer has one of its own, which is
+ * not called: its programs are compiled otherwise. */
+__attribute__((weak)) void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
 {
     arch_interleave();
@@ -271,7 +272,8 @@ enum sim_pause sim_machine_run(void)
         }
         sim_time_pass(timer_ns - MIN(timer_ns, sim_time_ns()));
     }
-    machine.is_running = machine.is_pausing = false;
+    machine.is_running = false;
+    machine.is_pausing = false;
     sim_cpu_now = &sim_cpu_by_id(0)->cpu;
     sim_interleave_in = NEVER;
     return machine.end == SIM_END_NOT ? why : SIM_PAUSE_OFF;

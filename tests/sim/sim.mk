@@ -15,8 +15,9 @@ SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fn
 SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block \
               page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
-SIM_TESTS  := $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
-SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss
+SIM_TESTS  := $(filter-out tests/sim/main.c tests/sim/fuzz_%.c,$(wildcard tests/sim/*.c))
+# The C library has a sched_yield(), too, which the sanitizers call.
+SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss --redefine-sym sched_yield=kr_sched_yield
 
 # $(1) folder below build, $(2) variable prefix: rules for the hypervisor's objects and the tests'.
 define sim_objects
@@ -41,8 +42,22 @@ $(B)/sim/sim: $(B)/sim/hypervisor.o $(patsubst %,$(B)/sim/%.o,$(SIM_TESTS) tests
 
 $(B)/sim/core/version.c.o $(B)/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
 
+# The same by clang, for libFuzzer (tests/fuzz/fuzz.mk).
+FUZZ_SIM_CC     := clang
+FUZZ_SIM_CFLAGS := $(SIM_CFLAGS) -fsanitize=fuzzer-no-link
+FUZZ_EXTRA      += hypercall
+FUZZ_FLAGS_hypercall := -max_len=2048
+$(eval $(call sim_objects,fuzz/sim,FUZZ_SIM))
+$(B)/fuzz/fuzz_hypercall: $(B)/fuzz/sim/hypervisor.o \
+        $(patsubst %,$(B)/fuzz/sim/%.o,$(SIM_TESTS) tests/sim/fuzz_hypercall.c)
+	$(Q)$(FUZZ_SIM_CC) $(FUZZ_SIM_CFLAGS) $(SIM_LDFLAGS) -fsanitize=fuzzer -o $@ $^
+$(B)/fuzz/sim/core/version.c.o $(B)/fuzz/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
+
 ifneq ($(filter sim% test-sim $(B)/sim/%,$(MAKECMDGOALS)),)
 -include $(shell find $(B)/sim -name '*.d' 2>/dev/null)
+endif
+ifneq ($(filter fuzz-hypercall fuzz-smoke $(B)/fuzz/fuzz_hypercall,$(MAKECMDGOALS)),)
+-include $(shell find $(B)/fuzz/sim -name '*.d' 2>/dev/null)
 endif
 
 RUNS_DEFAULT := 1000
