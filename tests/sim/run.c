@@ -62,6 +62,7 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->late_one_in = draw(3) ? 0 : 8;
     if (o->is_serial)
         c->interleave_mean = 0;
+    c->uses_threads = o->uses_threads;
     if (o->is_faults)
         faults_config(c);
     if (o->bytes) {
