@@ -121,12 +121,26 @@ static void domain_count_exposed(const struct domain *d)
         exposed_count(gt->status[i], PAGE_TYPE_WRITABLE, "grant status of domain", d->id, i);
 }
 
-static void m2p_count(void)
+static bool is_m2p(mfn_t mfn)
 {
     for (unsigned i = 0; i < m2p_chunk_count(); i++)
-        for (unsigned j = 0; m2p_chunk(i) != MFN_INVALID && j < PTES_PER_TABLE; j++)
-            exposed_count(frame_to_virt(m2p_chunk(i) + j), PAGE_TYPE_READ_ONLY, "M2P of domain",
-                          DOMAIN_ID_XEN, i);
+        if (m2p_chunk(i) != MFN_INVALID && mfn - m2p_chunk(i) < PTES_PER_TABLE)
+            return true;
+    return false;
+}
+
+/* Those frames of it that somebody has mapped; the others have been looked at (check_frames.c). */
+static void m2p_count(void)
+{
+    unsigned count;
+    const struct tally *t = recount_tallies(&count);
+
+    for (; count-- > 0; t++) {
+        const struct page *p = page_of(t->mfn);
+
+        if (p->state == PAGE_EXPOSED && p->owner == DOMAIN_ID_XEN && is_m2p(t->mfn))
+            recount_hold(t->mfn, PAGE_TYPE_READ_ONLY, "the hypervisor, for domain", p->owner, 0);
+    }
 }
 
 /* ---- all --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define TALLIES_MAX (1U << 20) /* the M2P of 1 TiB is half of it */
+#define TALLIES_MAX (1U << 20)
 
 /* Frame to tally; an entry counts if the tally it names says so. Both sparse. */
 static uint32_t *number_of;
@@ -109,7 +109,7 @@ void recount_hold(mfn_t mfn, enum page_type type, const char *who, uint64_t a, u
     t = recount_find(mfn);
     RULE("references", t && page_state(page_of(mfn)) != PAGE_HV,
          "frame %#lx is held by %s %#lx %#lx, but it is %s", mfn, who, a, b,
-         t ? "the hypervisor's own" : "free or no RAM");
+         t ? "the hypervisor's own" : "free, no RAM, or nobody's by its counts");
     t->refs++;
     if (type == PAGE_TYPE_NONE)
         return;
