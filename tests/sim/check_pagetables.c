@@ -4,6 +4,7 @@
  * types"), told once more: an entry at a time, without regard to how it came there.
  */
 #include "gen.h"
+#include "gen.h"
 #include "recount.h"
 
 #include <x86/iomem.h>
@@ -121,13 +122,35 @@ static unsigned mappings_of(const struct domain *d, mfn_t mfn, bool is_writable)
 }
 
 /* A dying domain gives up its grants before its tables. */
+static bool may_map_any(const struct domain *d)
+{
+    return d->is_privileged || d->is_dying;
+}
+
+/* The control domain may write anybody's tables, and a reckless one puts frames of its own there.
+ */
+static bool is_shown_by_control(uint16_t owner)
+{
+    const struct actor control = {.domain = control_domain};
+
+    return owner == control_domain->id && is_reckless(&control);
+}
+
+bool recount_may_have_mapped(const struct domain *d, mfn_t mfn, bool is_writable)
+{
+    uint16_t owner = page_of(mfn)->owner;
+
+    return owner == d->id || may_map_any(d) || is_shown_by_control(owner) ||
+           handles_for(d, mfn, true) || (!is_writable && handles_for(d, mfn, false));
+}
+
 static void owner_check(const struct tally *t, unsigned slot, uint64_t entry)
 {
     const struct domain *d = recount_domain(page_of(t->mfn)->owner);
     const struct page *p = page_of(pte_frame(entry));
     bool is_writable = entry & PTE_RW;
 
-    if (p->owner == d->id || d->is_privileged || d->is_dying)
+    if (p->owner == d->id || may_map_any(d) || is_shown_by_control(p->owner))
         return;
     if (p->owner == control_domain->id && model_of(d)->has_gifts)
         return;

@@ -18,15 +18,12 @@ static bool is_protected(const struct page *p)
 static void owner_check(const struct sim_cpu *cpu, const struct sim_tlb_entry *e)
 {
     const struct vcpu *v = cpu->cpu.arch.loaded;
-    const struct page *p = page_of(e->mfn);
-    const struct grant_table *gt;
 
     RULE("TLB", v != NULL, "CPU %u has page %#lx in its TLB and no vCPU loaded", cpu->cpu.id,
          e->page - 1);
-    gt = v->domain->grants;
-    RULE("TLB", p->owner == v->domain->id || v->domain->is_privileged || v->domain->is_dying || gt,
+    RULE("TLB", recount_may_have_mapped(v->domain, e->mfn, e->is_writable),
          "CPU %u, d%u loaded: page %#lx in its TLB is frame %#lx of d%u", cpu->cpu.id,
-         v->domain->id, e->page - 1, e->mfn, p->owner);
+         v->domain->id, e->page - 1, e->mfn, page_of(e->mfn)->owner);
 }
 
 static void entry_check(const struct sim_cpu *cpu, const struct sim_tlb_entry *e)

@@ -55,11 +55,11 @@ static uint64_t favourite_take(struct actor *a)
     uint64_t pfn = favourite(a);
 
     if (pfn)
-        a->model->memory.use[pfn] = USE_BUSY;
+        a->model->memory.use[pfn] = USE_TAKEN;
     return pfn;
 }
 
-/* Those that another vCPU has just taken away, too; but not what others read. */
+/* Those that another vCPU has just taken away, too; but not what is in somebody's hands. */
 static void use_pages(struct actor *a)
 {
     unsigned count = 1 + pick(a, 2 * FAVOURITES);
@@ -68,7 +68,7 @@ static void use_pages(struct actor *a)
         uint64_t pfn = FIRST_PFN + pick(a, FAVOURITES);
         uint8_t is = a->model->memory.use[pfn];
 
-        if (is != USE_LENT && is != USE_SHARED)
+        if (is == USE_PLAIN || is == USE_TAKEN || is == USE_GONE || is == USE_TABLE)
             trace_note(a, "use page", pfn, i, use(a, pfn, pick_one_in(a, 2)));
     }
 }
@@ -105,8 +105,10 @@ static void use_and_give_up(struct actor *a)
     uint64_t pfn = favourite_take(a), mfn;
     bool is_writable = pick_one_in(a, 2);
 
-    if (!pfn || (!is_writable && !page_map_readonly(a, pfn)))
+    if (!pfn)
         return;
+    if (!is_writable)
+        page_map_readonly(a, pfn);
     use(a, pfn, is_writable);
     for (unsigned i = pick(a, 4); i > 0; i--) /* others may use it, too */
         sim_guest_pause(a->guest);

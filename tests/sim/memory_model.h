@@ -36,6 +36,7 @@ enum page_use {
     USE_GONE,   /* given up: no frame */
     USE_TABLE,  /* a page table, mapped read-only */
     USE_LENT,   /* granted: still plain to its owner */
+    USE_TAKEN,  /* its owner takes it away without telling any TLB */
     USE_SHARED, /* the hypervisor reads and writes it: event queues, vcpu_info */
 };
 

@@ -56,6 +56,8 @@ void check_frames(bool is_thorough);
  * states. */
 void holders_count(void);
 void tables_count(void);
+/* Could a domain have mapped this frame, by what is known at present, not by its tables? */
+bool recount_may_have_mapped(const struct domain *d, mfn_t mfn, bool is_writable);
 void check_references(void);
 void check_pagetables(void);
 void check_tlb(void);
