@@ -14,7 +14,7 @@
 static uint64_t page_prepare(struct actor *a, uint32_t word)
 {
     uint32_t words[FIFO_PAGE_EVENTS];
-    uint64_t pfn = page_take(a, USE_BUSY);
+    uint64_t pfn = page_take(a, USE_SHARED);
 
     if (!pfn)
         return 0;

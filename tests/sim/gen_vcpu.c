@@ -114,7 +114,7 @@ static void register_time(struct actor *a)
 /* Once for each vCPU; where it is then is in v->info, which the upcall follows. */
 static void register_info(struct actor *a)
 {
-    uint64_t pfn = page_take(a, USE_BUSY);
+    uint64_t pfn = page_take(a, USE_SHARED);
     struct vcpu_register_vcpu_info info = {.mfn = own_frame(a, pfn), .offset = 64 * pick(a, 64)};
 
     if (pick_one_in(a, 6))
