@@ -44,7 +44,8 @@ long domctl(struct actor *a, uint32_t cmd, uint16_t id, struct xen_domctl *op)
 static bool domain_make(struct building *b)
 {
     struct xen_domctl op = {.u.createdomain = {.max_vcpus = b->vcpus,
-                                               .max_evtchn_port = pick_range(b->a, 31, 4000),
+                                               .max_evtchn_port = pick_range(
+                                                   b->a, 31, pick_one_in(b->a, 3) ? 140 : 4000),
                                                .max_grant_frames = pick_range(b->a, 1, 6),
                                                .max_maptrack_frames = pick(b->a, 6),
                                                .grant_opts = 1 + pick(b->a, 2)}};

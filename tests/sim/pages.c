@@ -81,7 +81,8 @@ bool page_restore(struct actor *a, uint64_t pfn)
 
     if (mfn == 0 || va_map(a, sim_page_va(pfn), pte_make(mfn, PTE_KERNEL)) != 0)
         return false;
-    a->model->memory.use[pfn] = USE_PLAIN;
+    if (a->model->memory.use[pfn] != USE_SHARED)
+        a->model->memory.use[pfn] = USE_PLAIN;
     return true;
 }
 
