@@ -139,11 +139,11 @@ static bool check_entry(struct domain *d, unsigned place, uint32_t ref,
     const struct use *use = &uses[place][ref];
     const struct page *page;
 
+    if ((active->reads | active->writes | use->reads | use->writes) == 0)
+        return false;
     RULE("grant uses", active->reads == use->reads && active->writes == use->writes,
          "d%u grant %u: %u readers, %u writers; mappings: %u, %u of d%u", d->id, ref, active->reads,
          active->writes, use->reads, use->writes, use->user_id);
-    if (active->reads == 0 && active->writes == 0)
-        return false;
     RULE("grant user", active->user_id == use->user_id, "d%u grant %u is used by d%u, not d%u",
          d->id, ref, use->user_id, active->user_id);
     RULE("grant frame", frame_is_valid(active->mfn), "d%u grant %u: frame %#x", d->id, ref,
@@ -173,6 +173,8 @@ static void uses_forget(const struct domain *d)
 {
     const struct grant_table *gt = d->grants;
 
+    if (gt->mapping_count == 0)
+        return;
     for (uint32_t handle = 0; handle < gt->chunk_count * GRANT_MAPPING_CHUNK; handle++) {
         const struct grant_mapping *m = mapping_at(gt, handle);
         struct domain *owner = m->flags ? check_domain[place_of(m->owner_id)] : NULL;

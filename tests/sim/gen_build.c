@@ -16,9 +16,12 @@
 
 #include <string.h>
 
-#define DOMAINS_MAX 5
-#define WINDOW_SLOT 384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
-#define STOP_ONE_IN 40
+#define DOMAINS_MAX     5
+#define WINDOW_SLOT     384 /* of dom0's L1 table: one for each vCPU, for foreign pages */
+#define STOP_ONE_IN     40
+#define GIVE_TRIES      6
+#define EXTENTS_AT_ONCE 48U
+#define EXTENTS_OFFSET  512 /* of the list in the arguments' page */
 
 struct building {
     struct actor *a;
@@ -59,25 +62,32 @@ static bool domain_make(struct building *b)
     return domctl(b->a, XEN_DOMCTL_max_mem, b->id, &op) == 0;
 }
 
-/* Frames for the first pages, an extent list of half a page at a time. */
+/* Frames for the first pages, an extent list of half a page at a time; what was not given is asked
+ * for again. */
 static bool memory_give(struct building *b)
 {
-    const unsigned at_once = 48;
+    unsigned failures = 0;
 
-    for (unsigned pfn = 0; pfn < b->page_count; pfn += at_once) {
-        unsigned count = MIN(at_once, b->page_count - pfn);
+    for (unsigned pfn = 0; pfn < b->page_count;) {
+        unsigned count = MIN(EXTENTS_AT_ONCE, b->page_count - pfn);
         struct xen_memory_reservation r = {.nr_extents = count, .domid = b->id};
-        xen_pfn_t list[48];
+        xen_pfn_t list[EXTENTS_AT_ONCE];
+        long given;
 
         for (unsigned i = 0; i < count; i++)
             list[i] = pfn + i;
         r.extent_start.p = (void *)args_put(b->a, 1, list, count * sizeof(list[0]));
-        if (call_struct(b->a, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)) !=
-                (long)count ||
+        given = call_struct(b->a, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r));
+        if (given < (long)count && ++failures == GIVE_TRIES)
+            return false;
+        if (given <= 0)
+            continue;
+        if (given > (long)count || (uint64_t)r.extent_start.p != args_page(b->a) + EXTENTS_OFFSET ||
             !args_get(b->a, 1, list, count * sizeof(list[0])))
             return false;
-        memcpy(&b->frames[pfn], list, count * sizeof(list[0]));
-        frames_note(b->id, b->frames, pfn + count);
+        memcpy(&b->frames[pfn], list, given * sizeof(list[0]));
+        pfn += given;
+        frames_note(b->id, b->frames, pfn);
     }
     return true;
 }

@@ -113,9 +113,18 @@ uint64_t table_frame(struct actor *a, const struct table_model *t)
 /* ---- making -----------------------------------------------------------------------------------
  */
 
+static uint64_t entry_good(struct actor *a)
+{
+    uint64_t pfn = page_find(a, pick_one_in(a, 4) ? USE_LENT : USE_PLAIN);
+    uint64_t flags = PTE_P | PTE_US | (pick_one_in(a, 3) ? 0 : PTE_RW);
+
+    return pfn ? pte_make(own_frame(a, pfn), flags) : 0;
+}
+
 static void table_fill(struct actor *a, uint64_t *entries, unsigned level)
 {
     unsigned count = pick(a, ENTRIES_MAX);
+    bool is_odd = pick_one_in(a, 4);
 
     memset(entries, 0, PAGE_SIZE);
     for (unsigned i = 0; i < count; i++) {
@@ -123,7 +132,7 @@ static void table_fill(struct actor *a, uint64_t *entries, unsigned level)
         const struct table_model *next = level > 1 ? table_find(a, true, level - 1) : NULL;
 
         if (level == 1)
-            entries[slot] = entry_choose(a);
+            entries[slot] = is_odd ? entry_choose(a) : entry_good(a);
         else if (next && i < 4)
             entries[slot] = pte_make(table_frame(a, next), TABLE_FLAGS);
     }
@@ -299,11 +308,11 @@ static void root_switch(struct actor *a)
 }
 
 const struct operation pagetable_operations[] = {
-    {"make table", GROUP_PAGETABLE, 8, false, make},
+    {"make table", GROUP_PAGETABLE, 12, false, make},
     {"pin or unpin", GROUP_PAGETABLE, 6, false, pin},
-    {"link table", GROUP_PAGETABLE, 8, false, link},
-    {"unlink table", GROUP_PAGETABLE, 5, false, unlink},
-    {"touch through table", GROUP_PAGETABLE, 6, false, touch},
+    {"link table", GROUP_PAGETABLE, 14, false, link},
+    {"unlink table", GROUP_PAGETABLE, 8, false, unlink},
+    {"touch through table", GROUP_PAGETABLE, 10, false, touch},
     {"table to plain page", GROUP_PAGETABLE, 5, false, unmake},
     {"switch root", GROUP_PAGETABLE, 4, false, root_switch},
     {0},

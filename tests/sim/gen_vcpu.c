@@ -123,8 +123,10 @@ static void register_info(struct actor *a)
     uint64_t pfn = page_take(a, USE_SHARED);
     struct vcpu_register_vcpu_info info = {.mfn = own_frame(a, pfn), .offset = 64 * pick(a, 64)};
 
-    if (pick_one_in(a, 6))
+    if (pick_one_in(a, 6)) {
         info.mfn = pick_frame(a);
+        a->model->scribbles = true; /* it may go on using that page */
+    }
     if (pick_one_in(a, 6))
         info.offset = pick(a, PAGE_SIZE + 64);
     if (vcpu_op(a, VCPUOP_register_vcpu_info, pick_one_in(a, 3) ? pick_vcpu(a) : a->vcpu->id, &info,

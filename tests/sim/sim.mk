@@ -66,7 +66,7 @@ $(B)/fuzz/fuzz_hypercall: $(B)/fuzz/sim/hypervisor.o \
 	$(Q)$(FUZZ_SIM_CC) $(FUZZ_SIM_CFLAGS) $(SIM_LDFLAGS) -fsanitize=fuzzer -o $@ $^
 $(B)/fuzz/sim/core/version.c.o $(B)/fuzz/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
 
-ifneq ($(filter sim% test-sim $(B)/sim/%,$(MAKECMDGOALS)),)
+ifneq ($(filter sim% $(B)/sim/%,$(MAKECMDGOALS)),)
 -include $(shell find $(B)/sim -name '*.d' 2>/dev/null)
 endif
 ifneq ($(filter sim-threads $(B)/tsan/%,$(MAKECMDGOALS)),)
@@ -104,3 +104,21 @@ THREADS_RUNS := 12
 sim-threads: $(B)/tsan/sim ## CPUs as threads under ThreadSanitizer: RUNS=n seeds, or one SEED=n
 	@TSAN_OPTIONS="halt_on_error=1:exitcode=66:$$TSAN_OPTIONS" $(B)/tsan/sim --threads --cpus 4 --jobs 1 \
 	    $(if $(SEED),--seed $(SEED),--runs $(or $(RUNS),$(THREADS_RUNS))) --steps $(or $(STEPS),500)
+
+.PHONY: sim-seeds
+sim-seeds: $(B)/sim/sim ## the runs that once found a fault (tests/sim/seeds.txt)
+	@tests/sim/seeds.sh $(B)/sim/sim
+
+.PHONY: sim-quick sim-twice
+sim-quick: $(B)/sim/sim
+	@$(B)/sim/sim --runs 1500
+sim-twice: $(B)/sim/sim
+	@$(B)/sim/sim --runs 100 --first 100001 --twice
+
+.PHONY: test-sim
+test-sim: ## the simulation as continuous integration runs it: minutes
+	$(Q)tests/run.sh sim-quick sim-twice sim-seeds sim-faults sim-threads
+
+.PHONY: mutants
+mutants: ## plants faults, one at a time, and counts those that the simulation finds (ONLY=word)
+	$(Q)python3 tests/sim/mutants/run.py $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs $(RUNS))
