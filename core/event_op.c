@@ -202,11 +202,10 @@ static int op_init_control(struct domain *d, uint64_t addr)
 
     if (rc != 0)
         return rc;
-    rc = event_fifo_init_control(d, &op);
-    if (rc != 0)
-        return rc;
+    /* Always the same, so it goes first: a control block cannot be undone. */
     op.link_bits = EVTCHN_FIFO_LINK_BITS;
-    return guest_write(addr, &op);
+    rc = guest_write(addr, &op);
+    return rc != 0 ? rc : event_fifo_init_control(d, &op);
 }
 
 static int op_expand_array(struct domain *d, uint64_t addr)

@@ -21,6 +21,7 @@ struct fifo_model {
     uint32_t head[SIM_VCPU_MAX][FIFO_QUEUES];
     uint64_t array_pfn[FIFO_PAGES_MAX], array_frame[FIFO_PAGES_MAX];
     unsigned array_count;
+    bool is_growing; /* a page is on its way */
 };
 
 struct vcpu_model {

@@ -34,29 +34,36 @@ static void page_drop(struct actor *a, uint64_t pfn)
     a->model->memory.use[pfn] = USE_PLAIN;
 }
 
+/* The first event may come before the call returns: the guest's half has to know by then. */
 static long control_set(struct actor *a, unsigned vcpu, uint64_t pfn, uint32_t offset)
 {
     struct evtchn_init_control op = {
         .control_gfn = own_frame(a, pfn), .offset = offset, .vcpu = vcpu};
-    bool is_new = vcpu < SIM_VCPU_MAX && !a->model->fifo.control_va[vcpu];
+    struct fifo_model *f = &a->model->fifo;
+    bool is_first = vcpu < SIM_VCPU_MAX && f->control_va[vcpu] == 0;
+    uint64_t va = sim_page_va(pfn) + offset;
     long rc;
 
-    /* Known beforehand: events may come before the call has returned. */
-    if (is_new) {
-        a->model->fifo.control_va[vcpu] = sim_page_va(pfn) + offset;
-        a->model->fifo.control_frame[vcpu] = op.control_gfn;
-        memset(a->model->fifo.head[vcpu], 0, sizeof(a->model->fifo.head[vcpu]));
+    if (is_first) {
+        f->control_va[vcpu] = va;
+        f->control_frame[vcpu] = op.control_gfn;
+        memset(f->head[vcpu], 0, sizeof(f->head[vcpu]));
     }
     rc = event_op(a, EVTCHNOP_init_control, &op, sizeof(op));
-    if (rc != 0 && is_new)
-        a->model->fifo.control_va[vcpu] = 0;
+    if (rc != 0 && is_first && f->control_va[vcpu] == va)
+        f->control_va[vcpu] = 0;
+    /* Done, perhaps, and not told; or another vCPU was at it as well. */
+    if (rc == -EFAULT || (rc == 0 && vcpu < SIM_VCPU_MAX && f->control_va[vcpu] != va))
+        a->model->scribbles = true;
     return rc;
 }
 
+/* One vCPU at a time: pages are counted by order. */
 static long array_extend(struct actor *a)
 {
     struct fifo_model *f = &a->model->fifo;
-    uint64_t pfn = page_prepare(a, pick_one_in(a, 2) ? MASKED : 0);
+    bool may_grow = !f->is_growing && f->array_count < FIFO_PAGES_MAX;
+    uint64_t pfn = may_grow ? page_prepare(a, pick_one_in(a, 2) ? MASKED : 0) : 0;
     struct evtchn_expand_array op = {.array_gfn = own_frame(a, pfn)};
     long rc;
 
@@ -64,13 +71,15 @@ static long array_extend(struct actor *a)
         return -ENOMEM;
     if (pick_one_in(a, 16))
         op.array_gfn = pick_frame(a);
+    f->is_growing = true;
+    f->array_frame[f->array_count] = op.array_gfn;
+    f->array_pfn[f->array_count++] = pfn;
     rc = event_op(a, EVTCHNOP_expand_array, &op, sizeof(op));
-    if (rc == 0 && f->array_count < FIFO_PAGES_MAX) {
-        f->array_frame[f->array_count] = op.array_gfn;
-        f->array_pfn[f->array_count++] = pfn;
-    } else {
+    f->is_growing = false;
+    if (rc != 0 && f->array_count > 0)
+        f->array_count--;
+    if (rc != 0)
         page_drop(a, pfn);
-    }
     return rc;
 }
 
