@@ -176,20 +176,6 @@ unsigned pick_vcpu(struct actor *a)
 /* ---- acts -------------------------------------------------------------------------------------
  */
 
-static bool is_control_only(unsigned nr)
-{
-    const enum {
-        ANYONE,
-        CONTROL
-    } callers[64] = {
-#define HYPERCALL(nr, name, argc, caller, long_running, purpose) [nr] = caller,
-#include "../../core/hypercalls.def"
-#undef HYPERCALL
-    };
-
-    return nr < ARRAY_SIZE(callers) && callers[nr] == CONTROL;
-}
-
 /* The control domain changes another domain's tables, and may choose what they map. */
 static void gift_note(const struct actor *a, unsigned nr, const uint64_t args[6])
 {
@@ -211,9 +197,6 @@ long call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, u
         run_options_now->is_faults ? faults_call(a, nr, args) : sim_hypercall(a->guest, nr, args);
     stats_count(nr, op, result);
     trace_call(a, nr, args, result);
-    RULE("privilege",
-         !is_control_only(nr) || a->domain->is_privileged || result == -EPERM || result == -EINTR,
-         "d%u: hypercall %u, the control domain's, returned %ld", a->domain->id, nr, result);
     return result;
 }
 

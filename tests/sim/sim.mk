@@ -14,7 +14,7 @@ SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fn
               -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(XENDEFS) $(SIM_INCLUDES)
 SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block \
               page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal \
-              fpu_set_legacy fpu_set_extended
+              fpu_set_legacy fpu_set_extended hypercall
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
 SIM_TESTS  := $(filter-out tests/sim/main.c tests/sim/fuzz_%.c,$(wildcard tests/sim/*.c))
 # The C library has a sched_yield(), too, which the sanitizers call.
