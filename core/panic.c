@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The end: panics, refusals at boot and failed assertions. Works whatever locks are held. */
+#include <stdatomic.h>
+
 #include <kr/arch.h>
 #include <kr/console.h>
 #include <kr/cpu.h>
@@ -42,8 +44,7 @@ static void claim_panic(const char *reason)
     unsigned nobody = NO_CPU, self = this_cpu()->id;
 
     arch_irq_save();
-    if (__atomic_compare_exchange_n(&panic_cpu, &nobody, self, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_SEQ_CST))
+    if (atomic_compare_exchange_strong(&panic_cpu, &nobody, self))
         return;
     while (nobody != self)
         arch_cpu_relax();

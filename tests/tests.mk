@@ -47,5 +47,5 @@ test-unit: ## unit tests on the host (T="name ..." runs some)
 
 # Each layer ends with a line `N passed, N failed`; run.sh adds them up. ALSO: further such targets.
 test: ## all tests; ends with the count
-	$(Q)tests/run.sh test-unit $(if $(wildcard tests/guest/guest.mk),test-guest) \
+	$(Q)tests/run.sh test-unit test-sim $(if $(wildcard tests/guest/guest.mk),test-guest) \
 	    $(if $(wildcard tests/system/system.mk),test-system) $(ALSO)

@@ -14,7 +14,7 @@ DEPS_GOALS := $(or $(MAKECMDGOALS),all)
 DEPS_JOBS  := $(if $(filter-out clean help loc,$(DEPS_GOALS)),build) \
               $(if $(filter run dom0,$(DEPS_GOALS)),$(if $(ISO),iso,run)) \
               $(if $(filter test%,$(DEPS_GOALS)),test) \
-              $(if $(filter sim%,$(DEPS_GOALS)),test) \
+              $(if $(filter sim% mutants,$(DEPS_GOALS)),test) \
               $(if $(filter-out fuzz-list,$(filter fuzz-%,$(DEPS_GOALS))),fuzz) \
               $(filter iso gdb check bench coverage,$(patsubst format,check,$(DEPS_GOALS)))
 DEPS_DRY   := $(findstring n,$(firstword -$(MAKEFLAGS)))

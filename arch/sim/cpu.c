@@ -40,7 +40,7 @@ bool sim_cpu_has_interrupt(const struct sim_cpu *cpu)
     return any != 0 || atomic_load(&cpu->timer_ns) <= sim_time_ns();
 }
 
-static bool can_go_on(const struct sim_cpu *cpu)
+bool sim_cpu_can_go_on(const struct sim_cpu *cpu)
 {
     return !(cpu->is_idle || cpu->is_parked) || sim_cpu_has_interrupt(cpu) ||
            (cpu->is_parked && !machine.is_pausing);
@@ -53,7 +53,7 @@ static struct sim_cpu *choose(void)
     unsigned count = 0;
 
     for (unsigned i = 0; i < cpu_count; i++)
-        if (can_go_on(sim_cpu_by_id(i)))
+        if (sim_cpu_can_go_on(sim_cpu_by_id(i)))
             able[count++] = sim_cpu_by_id(i);
     return count ? able[sim_random_below(SIM_STREAM_SCHEDULE, count)] : NULL;
 }
@@ -89,18 +89,27 @@ static void hand_over(struct sim_cpu *from, struct sim_cpu *to)
 /* Lets another CPU go on, or the operator when none can. */
 static void give_way(void)
 {
-    if (machine.config.uses_threads) {
-        thrd_yield();
-        return;
-    }
     move_count();
     plan_interleaving();
     hand_over(sim_cpu_self(), choose());
 }
 
+/* Until there is something to do. *how: a field of `cpu` that says so. */
+static void wait_for_work(struct sim_cpu *cpu, bool *how)
+{
+    if (machine.config.uses_threads) {
+        sim_thread_wait(cpu, how);
+        return;
+    }
+    *how = true;
+    give_way();
+    *how = false;
+}
+
 /* The compiler calls this at every branch of the core and of what is compiled of the x86 port: so
- * CPUs take turns in the middle of anything, lock or not. */
-void __sanitizer_cov_trace_pc(void);
+ * CPUs take turns in the middle of anything, lock or not. libFuzzer has one of its own, which is
+ * not called: its programs are compiled otherwise. */
+__attribute__((weak)) void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
 {
     arch_interleave();
@@ -128,7 +137,12 @@ void sim_relax(void)
         return;
     ASSERT(!sim_cpu_self()->is_in_guest); /* a guest's code is no part of the hypervisor */
     sim_time_pass(RELAX_NS);
-    give_way();
+    if (machine.config.uses_threads) {
+        sim_thread_end_if_off();
+        thrd_yield();
+    } else {
+        give_way();
+    }
 }
 
 /* ---- interrupts -------------------------------------------------------------------------------
@@ -167,9 +181,7 @@ void arch_cpu_idle(void)
     struct sim_cpu *cpu = sim_cpu_self();
 
     do {
-        cpu->is_idle = true;
-        give_way();
-        cpu->is_idle = false;
+        wait_for_work(cpu, &cpu->is_idle);
     } while (!sim_cpu_take_interrupts() && cpu->cpu.work == 0);
 }
 
@@ -187,17 +199,16 @@ static bool may_enter_guest(struct sim_cpu *cpu)
 {
     arch_interleave();
     move_count();
-    if (machine.is_pausing) {
-        cpu->is_parked = true;
-        give_way();
-        cpu->is_parked = false;
-    }
+    if (machine.config.uses_threads)
+        sim_thread_end_if_off();
+    if (machine.is_pausing)
+        wait_for_work(cpu, &cpu->is_parked);
     if (!machine.is_pausing && sim_random_one_in(SIM_STREAM_SCHEDULE, machine.config.late_one_in))
         return true;
     return !sim_cpu_take_interrupts() && !machine.is_pausing;
 }
 
-static void cpu_main(void *argument)
+void sim_cpu_main(void *argument)
 {
     struct sim_cpu *cpu = argument;
 
@@ -226,12 +237,18 @@ void sim_cpus_create(void)
 
 void sim_cpus_start(void)
 {
+    if (machine.config.uses_threads) {
+        sim_threads_start();
+        return;
+    }
     for (unsigned i = 0; i < cpu_count; i++)
-        fibre_create(&sim_cpu_by_id(i)->fibre, CPU_STACK_BYTES, cpu_main, sim_cpu_by_id(i));
+        fibre_create(&sim_cpu_by_id(i)->fibre, CPU_STACK_BYTES, sim_cpu_main, sim_cpu_by_id(i));
 }
 
 void sim_cpus_stop(void)
 {
+    if (machine.config.uses_threads)
+        sim_threads_stop();
     for (unsigned i = 0; i < cpu_count; i++)
         fibre_destroy(&sim_cpu_by_id(i)->fibre);
 }
@@ -245,16 +262,25 @@ static uint64_t next_timer_ns(void)
     return next;
 }
 
+bool sim_time_jump(void)
+{
+    uint64_t timer_ns = next_timer_ns();
+
+    if (timer_ns == UINT64_MAX || ++machine.jumps > JUMPS_MAX)
+        return false;
+    sim_time_pass(timer_ns - MIN(timer_ns, sim_time_ns()));
+    return true;
+}
+
 /* The operator's side: hands over to CPUs until none can go on. Then the machine has paused, or
  * time jumps to where a timer fires. */
-enum sim_pause sim_machine_run(void)
+static enum sim_pause fibres_run(void)
 {
     enum sim_pause why = SIM_PAUSE_WANTED;
 
     machine.is_running = true;
     while (machine.end == SIM_END_NOT) {
         struct sim_cpu *next = choose();
-        uint64_t timer_ns;
 
         if (next) {
             sim_cpu_now = &next->cpu;
@@ -264,17 +290,23 @@ enum sim_pause sim_machine_run(void)
         }
         if (machine.is_pausing)
             break;
-        timer_ns = next_timer_ns();
-        if (timer_ns == UINT64_MAX || ++machine.jumps > JUMPS_MAX) {
+        if (!sim_time_jump()) {
             why = SIM_PAUSE_IDLE;
             break;
         }
-        sim_time_pass(timer_ns - MIN(timer_ns, sim_time_ns()));
     }
-    machine.is_running = machine.is_pausing = false;
+    machine.is_running = false;
+    machine.is_pausing = false;
+    return machine.end == SIM_END_NOT ? why : SIM_PAUSE_OFF;
+}
+
+enum sim_pause sim_machine_run(void)
+{
+    enum sim_pause why = machine.config.uses_threads ? sim_threads_run() : fibres_run();
+
     sim_cpu_now = &sim_cpu_by_id(0)->cpu;
     sim_interleave_in = NEVER;
-    return machine.end == SIM_END_NOT ? why : SIM_PAUSE_OFF;
+    return why;
 }
 
 void sim_pause_request(void)
@@ -287,6 +319,8 @@ void sim_machine_off(enum sim_end end)
 {
     if (machine.end == SIM_END_NOT)
         machine.end = end;
+    if (machine.config.uses_threads)
+        sim_thread_end_if_off();
     for (;;)
         fibre_switch(&sim_cpu_self()->fibre, &machine.operator_fibre);
 }

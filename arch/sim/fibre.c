@@ -35,6 +35,8 @@ void fibre_switch_stacks(void **save_sp, void *load_sp);
 
 /* Whoever was switched from last on this thread: its stack is what the next one returns to. */
 static _Thread_local struct fibre *switched_from;
+/* And who was switched to. */
+static _Thread_local struct fibre *starting;
 
 struct kept_stack {
     struct kept_stack *next;
@@ -72,9 +74,10 @@ static void stack_give(void *stack, size_t bytes)
     kept = k;
 }
 
-static void switch_begin(struct fibre *from, struct fibre *to)
+__attribute__((noinline)) static void switch_begin(struct fibre *from, struct fibre *to)
 {
     switched_from = from;
+    starting = to;
 #ifdef HAS_ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_bytes);
 #endif
@@ -83,8 +86,9 @@ static void switch_begin(struct fibre *from, struct fibre *to)
 #endif
 }
 
-/* Runs on the new stack. */
-static void switch_end(struct fibre *self)
+/* Runs on the new stack, and perhaps on another thread than what was before: whatever belongs to a
+ * thread must be looked up anew. */
+__attribute__((noinline)) static void switch_end(struct fibre *self)
 {
 #ifdef HAS_ASAN
     const void *bottom;
@@ -97,8 +101,6 @@ static void switch_end(struct fibre *self)
     }
 #endif
 }
-
-static _Thread_local struct fibre *starting;
 
 static void fibre_main(void)
 {
@@ -152,7 +154,6 @@ void fibre_destroy(struct fibre *f)
 
 void fibre_switch(struct fibre *from, struct fibre *to)
 {
-    starting = to;
     switch_begin(from, to);
     fibre_switch_stacks(&from->sp, to->sp);
     switch_end(from);

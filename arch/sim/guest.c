@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
+#include "host_thread.h"
 #include "machine_internal.h"
 
 #define GUEST_STACK_BYTES (256 * KIB)
@@ -42,6 +42,7 @@ struct sim_guest {
 };
 
 static struct sim_guest *guests[GUEST_COUNT_MAX];
+static pthread_mutex_t guests_lock = PTHREAD_MUTEX_INITIALIZER; /* CPUs may be threads */
 
 void sim_text_fill(void *page)
 {
@@ -82,12 +83,12 @@ static void guest_restart(struct sim_guest *g)
 
 static bool is_of(const struct sim_guest *g, const struct vcpu *v)
 {
-    return g->vcpu == v && g->domain_id == v->domain->id &&
+    return g->fibre.fn && g->domain_id == v->domain->id &&
            g->domain_created_ns == v->domain->created_ns;
 }
 
 /* By the vCPU's address; the memory of one that has gone may hold another. */
-static struct sim_guest *guest_of(struct vcpu *v)
+static struct sim_guest *guest_find(struct vcpu *v)
 {
     unsigned slot = ((const char *)v - sim_ram) / sizeof(uint64_t) % GUEST_COUNT_MAX;
 
@@ -96,14 +97,24 @@ static struct sim_guest *guest_of(struct vcpu *v)
     if (!guests[slot]) {
         guests[slot] = calloc(1, sizeof(**guests));
         ASSERT(guests[slot]);
-    }
-    if (!is_of(guests[slot], v)) {
         guests[slot]->vcpu = v;
-        guests[slot]->domain_id = v->domain->id;
-        guests[slot]->domain_created_ns = v->domain->created_ns;
-        guest_restart(guests[slot]);
     }
     return guests[slot];
+}
+
+static struct sim_guest *guest_of(struct vcpu *v)
+{
+    struct sim_guest *g;
+
+    pthread_mutex_lock(&guests_lock);
+    g = guest_find(v);
+    pthread_mutex_unlock(&guests_lock);
+    if (!is_of(g, v)) {
+        g->domain_id = v->domain->id;
+        g->domain_created_ns = v->domain->created_ns;
+        guest_restart(g);
+    }
+    return g;
 }
 
 void sim_guests_destroy(void)

@@ -5,11 +5,11 @@
  * and the input is open.
  */
 #include <kr/errno.h>
-#include <kr/lock.h>
 #include <sim/cpu.h>
 #include <x86/ioapic.h>
 #include <x86/lapic.h>
 
+#include "host_thread.h"
 #include "machine_internal.h"
 
 struct input {
@@ -20,7 +20,8 @@ struct input {
 };
 
 static struct input inputs[SIM_GSI_COUNT];
-static struct spinlock inputs_lock = SPINLOCK_INIT(LOCK_RANK_IOAPIC);
+/* The controller does one thing at a time. CPUs may be threads. */
+static pthread_mutex_t inputs_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- local APICs ------------------------------------------------------------------------------
  */
@@ -78,26 +79,29 @@ static void level_look(struct input *in)
  * ending one that is not in service means nothing. */
 void lapic_eoi(void)
 {
-    spin_lock(&inputs_lock);
+    pthread_mutex_lock(&inputs_lock);
     for (unsigned i = 0; i < SIM_GSI_COUNT; i++) {
         if (!inputs[i].is_in_service || inputs[i].apic_id != lapic_id())
             continue;
         inputs[i].is_in_service = false;
         level_look(&inputs[i]);
     }
-    spin_unlock(&inputs_lock);
+    pthread_mutex_unlock(&inputs_lock);
 }
 
 void sim_line_set(unsigned gsi, bool is_high)
 {
     struct input *in = &inputs[gsi];
-    bool rises = is_high && !in->is_high;
+    bool rises;
 
+    pthread_mutex_lock(&inputs_lock);
+    rises = is_high && !in->is_high;
     in->is_high = is_high;
     if (in->mode.is_level)
         level_look(in);
     else if (rises && !in->is_masked && in->vector)
         deliver(in);
+    pthread_mutex_unlock(&inputs_lock);
 }
 
 void pic_init(void)
@@ -134,27 +138,29 @@ struct irq_pin_mode ioapic_mode(unsigned gsi)
 
 void ioapic_set_mode(unsigned gsi, struct irq_pin_mode mode)
 {
+    pthread_mutex_lock(&inputs_lock);
     inputs[gsi].mode = mode;
+    pthread_mutex_unlock(&inputs_lock);
 }
 
 void ioapic_route(unsigned gsi, unsigned vector, uint32_t apic_id, bool masked)
 {
     struct input *in = &inputs[gsi];
 
-    spin_lock(&inputs_lock);
+    pthread_mutex_lock(&inputs_lock);
     in->vector = vector;
     in->apic_id = apic_id;
     in->is_masked = masked;
     level_look(in);
-    spin_unlock(&inputs_lock);
+    pthread_mutex_unlock(&inputs_lock);
 }
 
 void ioapic_mask(unsigned gsi, bool masked)
 {
-    spin_lock(&inputs_lock);
+    pthread_mutex_lock(&inputs_lock);
     inputs[gsi].is_masked = masked;
     level_look(&inputs[gsi]);
-    spin_unlock(&inputs_lock);
+    pthread_mutex_unlock(&inputs_lock);
 }
 
 int ioapic_register_read(uint64_t phys, uint32_t reg, uint32_t *value)

@@ -10,7 +10,7 @@
 struct sim_machine_state {
     struct sim_config config;
     struct fibre operator_fibre; /* whoever called sim_machine_run() */
-    bool is_running;             /* CPUs may hand over to each other */
+    _Atomic bool is_running;     /* CPUs may hand over to each other */
     _Atomic bool is_pausing;
     _Atomic uint64_t moves; /* hand-overs and doors since the last progress */
     _Atomic uint64_t jumps; /* of time, over idleness, since then */
@@ -24,6 +24,18 @@ void sim_cpus_create(void);
 void sim_cpus_start(void);
 void sim_cpus_stop(void);
 void sim_machine_off(enum sim_end end) __noreturn;
+void sim_cpu_main(void *cpu) __noreturn;
+/* It does not wait, or what it waits for is there. */
+bool sim_cpu_can_go_on(const struct sim_cpu *cpu);
+/* All wait: to the time of the next timer. False: there is none, or that has led nowhere. */
+bool sim_time_jump(void);
+/* thread.c: CPUs as threads. */
+void sim_threads_start(void);
+void sim_threads_stop(void);
+enum sim_pause sim_threads_run(void);
+/* Waits at the gate; *how, a field of `cpu`, is true meanwhile. */
+void sim_thread_wait(struct sim_cpu *cpu, bool *how);
+void sim_thread_end_if_off(void);
 /* map.c: RAM comes first; then, from what the loader says, the frame table and the M2P. */
 void sim_ram_create(void);
 void sim_memory_init(const struct boot_info *info);

@@ -27,6 +27,7 @@ extern const struct run_options *run_options_now;
 void models_reset(void)
 {
     memset(models, 0, sizeof(models));
+    frames_reset();
 }
 
 /* Ids are given out from the lowest; two domains seldom share a place. */

@@ -17,8 +17,9 @@ struct domain_model;
 /* The guest's half of the FIFO layout (xen/event_channel.h). */
 struct fifo_model {
     uint64_t control_va[SIM_VCPU_MAX]; /* 0: none that this code knows of */
+    uint64_t control_frame[SIM_VCPU_MAX];
     uint32_t head[SIM_VCPU_MAX][FIFO_QUEUES];
-    uint64_t array_pfn[FIFO_PAGES_MAX];
+    uint64_t array_pfn[FIFO_PAGES_MAX], array_frame[FIFO_PAGES_MAX];
     unsigned array_count;
 };
 

@@ -21,6 +21,18 @@
 /* More than there are ports in a turn: the words were scribbled on and lead in a circle. */
 #define EVENTS_MAX (FIFO_PAGES_MAX * FIFO_PAGE_EVENTS)
 
+/* A word of a page that the hypervisor has. Where the guest has mapped something else since, or
+ * nothing, its events are lost by its own doing. */
+static void *shared_word(struct actor *a, uint64_t va, uint64_t frame)
+{
+    void *word = sim_guest_word(a->guest, va);
+
+    if (word && virt_to_frame(word) == frame)
+        return word;
+    a->model->scribbles = true;
+    return NULL;
+}
+
 uint32_t *fifo_word(struct actor *a, uint32_t port)
 {
     const struct fifo_model *f = &a->model->fifo;
@@ -28,16 +40,18 @@ uint32_t *fifo_word(struct actor *a, uint32_t port)
 
     if (page >= f->array_count)
         return NULL;
-    return sim_guest_word(a->guest, sim_page_va(f->array_pfn[page]) +
-                                        port % FIFO_PAGE_EVENTS * sizeof(uint32_t));
+    return shared_word(a,
+                       sim_page_va(f->array_pfn[page]) + port % FIFO_PAGE_EVENTS * sizeof(uint32_t),
+                       f->array_frame[page]);
 }
 
 /* The control block lies in one page, so its words lie behind the first. */
 static struct evtchn_fifo_control_block *control_block(struct actor *a)
 {
-    uint64_t va = a->vcpu->id < SIM_VCPU_MAX ? a->model->fifo.control_va[a->vcpu->id] : 0;
+    const struct fifo_model *f = &a->model->fifo;
+    unsigned vcpu = a->vcpu->id % SIM_VCPU_MAX;
 
-    return va ? sim_guest_word(a->guest, va) : NULL;
+    return f->control_va[vcpu] ? shared_word(a, f->control_va[vcpu], f->control_frame[vcpu]) : NULL;
 }
 
 void fifo_forget(struct domain_model *m)

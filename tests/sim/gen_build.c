@@ -41,7 +41,8 @@ long domctl(struct actor *a, uint32_t cmd, uint16_t id, struct xen_domctl *op)
 static bool domain_make(struct building *b)
 {
     struct xen_domctl op = {.u.createdomain = {.max_vcpus = b->vcpus,
-                                               .max_evtchn_port = pick_range(b->a, 31, 4000),
+                                               .max_evtchn_port = pick_range(
+                                                   b->a, 31, pick_one_in(b->a, 3) ? 140 : 4000),
                                                .max_grant_frames = pick_range(b->a, 1, 6),
                                                .max_maptrack_frames = pick(b->a, 6),
                                                .grant_opts = 1 + pick(b->a, 2)}};
@@ -76,6 +77,7 @@ static bool memory_give(struct building *b)
             !args_get(b->a, 1, list, count * sizeof(list[0])))
             return false;
         memcpy(&b->frames[pfn], list, count * sizeof(list[0]));
+        frames_note(b->id, b->frames, pfn + count);
     }
     return true;
 }
@@ -199,8 +201,8 @@ static void unpause(struct actor *a)
 }
 
 const struct operation build_operations[] = {
-    {"build", GROUP_BUILD, 6, true, build},
-    {"destroy", GROUP_BUILD, 2, true, destroy},
+    {"build", GROUP_BUILD, 24, true, build},
+    {"destroy", GROUP_BUILD, 3, true, destroy},
     {"pause", GROUP_CONTROL, 1, true, pause},
     {"unpause", GROUP_CONTROL, 2, true, unpause},
     {0},

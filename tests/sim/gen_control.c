@@ -25,12 +25,14 @@ static uint64_t buffer(struct actor *a, unsigned piece)
 
 static uint16_t target(struct actor *a)
 {
-    return pick_one_in(a, 12) ? pick_domain(a) : pick_other_domain(a);
+    uint16_t id = pick_one_in(a, 12) ? pick_domain(a) : pick_other_domain(a);
+
+    return id == DOMAIN_ID_INVALID ? pick_domain(a) : id;
 }
 
 static unsigned vcpu_of(struct actor *a)
 {
-    return pick_one_in(a, 12) ? (unsigned)pick_word(a) : pick(a, 3);
+    return pick_one_in(a, 16) ? (unsigned)pick_word(a) : pick(a, pick_one_in(a, 3) ? 3 : 1);
 }
 
 /* ---- one field or two -------------------------------------------------------------------------
@@ -302,8 +304,10 @@ static void remote_shutdown(struct actor *a)
 
     if (s.domain_id == a->domain->id || s.domain_id == DOMID_SELF)
         return;
+    a->is_careful = true; /* zeros elsewhere would mean dom0 */
     trace_note(a, "remote shutdown", s.domain_id, s.reason,
                call_struct(a, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &s, sizeof(s)));
+    a->is_careful = false;
 }
 
 static void pause_for_a_while(struct actor *a)

@@ -189,7 +189,7 @@ static void status(struct actor *a)
 
 static void eoi_page(struct actor *a)
 {
-    uint64_t pfn = page_take(a, USE_BUSY);
+    uint64_t pfn = page_take(a, USE_SHARED);
     struct physdev_pirq_eoi_gmfn op = {.gmfn = own_frame(a, pfn)};
 
     if (pick_one_in(a, 4))

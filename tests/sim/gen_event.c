@@ -55,6 +55,16 @@ static void alloc_unbound(struct actor *a)
              OFFER(op.port, op.remote_dom == DOMID_SELF ? a->domain->id : op.remote_dom));
 }
 
+/* Until there are no more, or so many that it will be soon. */
+static void alloc_many(struct actor *a)
+{
+    struct evtchn_alloc_unbound op = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+    unsigned left = pick_range(a, 8, 140);
+
+    while (left-- > 0 && event_op(a, EVTCHNOP_alloc_unbound, &op, sizeof(op)) == 0)
+        pool_add(&a->model->ports, op.port);
+}
+
 /* A port of that domain which waits for this one; 0: none known. */
 static uint32_t offer_take(struct actor *a, struct domain_model *m)
 {
@@ -254,6 +264,7 @@ static void unmask_all(struct actor *a)
 
 const struct operation event_operations[] = {
     {"alloc_unbound", GROUP_EVENT, 8, false, alloc_unbound},
+    {"alloc_unbound many", GROUP_EVENT, 1, false, alloc_many},
     {"bind_interdomain", GROUP_EVENT, 10, false, bind_interdomain},
     {"bind_virq", GROUP_EVENT, 4, false, bind_virq},
     {"bind_pirq", GROUP_EVENT, 4, false, bind_pirq},

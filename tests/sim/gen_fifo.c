@@ -2,6 +2,8 @@
 /* The FIFO event layout is set up and extended; and guests that write nonsense into it. */
 #include "gen.h"
 
+#include <kr/errno.h>
+
 #include <xen/xen.h>
 
 #include <xen/event_channel.h>
@@ -29,8 +31,7 @@ static uint64_t page_prepare(struct actor *a, uint32_t word)
 
 static void page_drop(struct actor *a, uint64_t pfn)
 {
-    if (pfn)
-        a->model->memory.use[pfn] = USE_PLAIN;
+    a->model->memory.use[pfn] = USE_PLAIN;
 }
 
 static long control_set(struct actor *a, unsigned vcpu, uint64_t pfn, uint32_t offset)
@@ -46,7 +47,9 @@ static long control_set(struct actor *a, unsigned vcpu, uint64_t pfn, uint32_t o
         memset(a->model->fifo.head[vcpu], 0, sizeof(a->model->fifo.head[vcpu]));
     }
     rc = event_op(a, EVTCHNOP_init_control, &op, sizeof(op));
-    if (rc != 0 && is_new)
+    if (rc == 0 && is_new)
+        a->model->fifo.control_frame[vcpu] = op.control_gfn;
+    else if (is_new)
         a->model->fifo.control_va[vcpu] = 0;
     return rc;
 }
@@ -58,14 +61,17 @@ static long array_extend(struct actor *a)
     struct evtchn_expand_array op = {.array_gfn = own_frame(a, pfn)};
     long rc;
 
+    if (!pfn)
+        return -ENOMEM;
     if (pick_one_in(a, 16))
         op.array_gfn = pick_frame(a);
     rc = event_op(a, EVTCHNOP_expand_array, &op, sizeof(op));
-    if (rc == 0 && f->array_count < FIFO_PAGES_MAX)
+    if (rc == 0 && f->array_count < FIFO_PAGES_MAX) {
+        f->array_frame[f->array_count] = op.array_gfn;
         f->array_pfn[f->array_count++] = pfn;
-    else
+    } else {
         page_drop(a, pfn);
-    a->model->scribbles |= rc == 0 && op.array_gfn != own_frame(a, pfn);
+    }
     return rc;
 }
 
@@ -75,7 +81,7 @@ static void enter(struct actor *a)
     uint64_t pfn = page_prepare(a, 0);
     bool any = false, is_used = false;
 
-    for (unsigned i = 0; i < a->domain->vcpu_max; i++) {
+    for (unsigned i = 0; pfn && i < a->domain->vcpu_max; i++) {
         is_used |= control_set(a, i, pfn, 128 * i) == 0;
         any |= is_used;
         if (is_used && pick_one_in(a, 3)) {
@@ -83,7 +89,7 @@ static void enter(struct actor *a)
             is_used = false;
         }
     }
-    if (!is_used)
+    if (pfn && !is_used)
         page_drop(a, pfn);
     if (any && !pick_one_in(a, 6))
         array_extend(a);
@@ -94,7 +100,7 @@ static void init_control(struct actor *a)
     uint32_t offset = pick_one_in(a, 4) ? pick(a, PAGE_SIZE + 8) : 8 * pick(a, 500);
     uint64_t pfn = page_prepare(a, 0);
 
-    if (control_set(a, pick_vcpu(a), pfn, offset) != 0)
+    if (pfn && control_set(a, pick_vcpu(a), pfn, offset) != 0)
         page_drop(a, pfn);
 }
 

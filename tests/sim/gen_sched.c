@@ -105,7 +105,15 @@ static void shutdown_code(struct actor *a)
 
 static void watchdog(struct actor *a)
 {
-    struct sched_watchdog op = {.id = pick(a, 4), .timeout = pick_one_in(a, 3) ? 0 : UINT32_MAX};
+    const struct domain_watchdog *dogs = a->domain->watchdogs;
+    struct sched_watchdog op = {.timeout = pick_one_in(a, 3) ? 0 : UINT32_MAX};
+    bool any = dogs[0].used || dogs[1].used;
+
+    /* One of its own again, or a new one. */
+    if (pick_one_in(a, 8))
+        op.id = pick(a, 4);
+    else if (any && !pick_one_in(a, 3))
+        op.id = dogs[0].used ? 1 : 2;
 
     if (!a->domain->is_privileged && pick_one_in(a, 16))
         op.timeout = pick(a, 2);

@@ -81,11 +81,17 @@ static uint64_t area_address(struct actor *a, unsigned vcpu)
 
     switch (pick(a, 8)) {
     case 0: return 0;
-    case 1: return sim_page_va(pick_pfn(a)) + PAGE_SIZE - pick(a, 64);
+    case 1:
+        /* Perhaps across the edge of a page, where something else is, or will be. */
+        if (!is_reckless(a))
+            break;
+        a->model->scribbles = true;
+        return sim_page_va(pick_pfn(a)) + PAGE_SIZE - pick(a, 64);
     case 2: return pick_word(a);
     case 3: return sim_page_va(SIM_PFN_TABLES) + 8 * pick(a, 512);
-    default: return va + 8 * pick(a, 32);
+    default: break;
     }
+    return va + 8 * pick(a, 32);
 }
 
 static void get_runstate(struct actor *a)

@@ -3,6 +3,7 @@
  * The simulation's command line.
  *   sim --seed N [--steps M] [--cpus C] [--serial] [--each] [--off MASK] [--skip LIST] [--verbose]
  *   sim --faults [--script N | --seed N]           each allocation failed in turn (faults.h)
+ *   sim --threads ...                              each CPU is a thread: not repeatable
  *   sim --runs N [--first SEED] [--jobs J] [--twice] [--first-failure] [--stats] ...
  *                                  many seeds, in worker processes; twice: and each again, to
  * compare
@@ -42,23 +43,16 @@ static void usage(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
-                                          {"steps", required_argument, NULL, 'n'},
-                                          {"runs", required_argument, NULL, 'r'},
-                                          {"first", required_argument, NULL, 'f'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"cpus", required_argument, NULL, 'c'},
-                                          {"serial", no_argument, NULL, 'S'},
-                                          {"each", no_argument, NULL, 'e'},
-                                          {"off", required_argument, NULL, 'o'},
-                                          {"skip", required_argument, NULL, 'k'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {"twice", no_argument, NULL, '2'},
-                                          {"first-failure", no_argument, NULL, '1'},
-                                          {"faults", no_argument, NULL, 'F'},
-                                          {"script", required_argument, NULL, 'C'},
-                                          {"stats", no_argument, NULL, 't'},
-                                          {0}};
+    static const struct option names[] = {
+        {"seed", required_argument, NULL, 's'},    {"steps", required_argument, NULL, 'n'},
+        {"runs", required_argument, NULL, 'r'},    {"first", required_argument, NULL, 'f'},
+        {"jobs", required_argument, NULL, 'j'},    {"cpus", required_argument, NULL, 'c'},
+        {"serial", no_argument, NULL, 'S'},        {"each", no_argument, NULL, 'e'},
+        {"off", required_argument, NULL, 'o'},     {"skip", required_argument, NULL, 'k'},
+        {"verbose", no_argument, NULL, 'v'},       {"twice", no_argument, NULL, '2'},
+        {"first-failure", no_argument, NULL, '1'}, {"faults", no_argument, NULL, 'F'},
+        {"script", required_argument, NULL, 'C'},  {"stats", no_argument, NULL, 't'},
+        {"threads", no_argument, NULL, 'T'},       {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -76,6 +70,7 @@ static void parse(int argc, char **argv)
         case '2': runs_twice = true; break;
         case '1': stops_first = true; break;
         case 'F': options.is_faults = options.is_serial = true; break;
+        case 'T': options.uses_threads = true; break;
         case 'C': options.script = strtoul(optarg, NULL, 0); break;
         case 'v': options.is_verbose = true; break;
         case 't': stats_open(); break;

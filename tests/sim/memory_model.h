@@ -105,6 +105,9 @@ long va_map_foreign(struct actor *a, uint64_t va, uint64_t entry, uint16_t owner
 uint64_t slot_entry_address(struct actor *a, unsigned slot);
 /* NULL: no domain with this id has said anything yet. */
 struct domain_model *model_by_id(uint16_t id);
+/* Its builder tells which frames it got; for a domain that does not say so itself yet. */
+void frames_note(uint16_t id, const uint64_t *frames, unsigned count);
+void frames_reset(void);
 /* A frame that a domain with this id has or had; 0: unknown. */
 uint64_t frame_of_domain(struct actor *a, uint16_t id);
 /* May this domain's code write over what is shared with the hypervisor, or what it has granted?

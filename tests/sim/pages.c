@@ -7,7 +7,10 @@
 
 #include <xen/xen.h>
 
+#include <string.h>
+
 #define TRIES      8
+#define BUILT_KEPT 16
 #define PTE_KERNEL (PTE_P | PTE_RW | PTE_US)
 
 void pages_learn(struct actor *a)
@@ -78,7 +81,8 @@ bool page_restore(struct actor *a, uint64_t pfn)
 
     if (mfn == 0 || va_map(a, sim_page_va(pfn), pte_make(mfn, PTE_KERNEL)) != 0)
         return false;
-    a->model->memory.use[pfn] = USE_PLAIN;
+    if (a->model->memory.use[pfn] != USE_SHARED)
+        a->model->memory.use[pfn] = USE_PLAIN;
     return true;
 }
 
@@ -97,11 +101,34 @@ uint64_t slot_entry_address(struct actor *a, unsigned slot)
     return (own_frame(a, SIM_PFN_TABLES + 3) << PAGE_SHIFT) + slot * sizeof(uint64_t);
 }
 
+static struct built {
+    uint16_t id;
+    unsigned count;
+    uint64_t frames[SIM_PAGES_MAX];
+} built[BUILT_KEPT];
+
+void frames_note(uint16_t id, const uint64_t *frames, unsigned count)
+{
+    struct built *b = &built[id % BUILT_KEPT];
+
+    b->id = id;
+    b->count = count;
+    memcpy(b->frames, frames, count * sizeof(*frames));
+}
+
+void frames_reset(void)
+{
+    memset(built, 0, sizeof(built));
+}
+
 uint64_t frame_of_domain(struct actor *a, uint16_t id)
 {
     const struct domain_model *m = model_by_id(id);
+    const struct built *b = &built[id % BUILT_KEPT];
 
-    return m ? m->memory.frame[pick(a, m->page_count)] : 0;
+    if (m)
+        return m->memory.frame[pick(a, m->page_count)];
+    return b->id == id && b->count ? b->frames[pick(a, b->count)] : 0;
 }
 
 uint16_t pick_other_domain(struct actor *a)

@@ -63,8 +63,13 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->late_one_in = draw(3) ? 0 : 8;
     if (o->is_serial)
         c->interleave_mean = 0;
+    c->uses_threads = o->uses_threads;
     if (o->is_faults)
         faults_config(c);
+    if (o->bytes) {
+        c->ram_count = c->node_count = 1;
+        c->ram[0] = (struct sim_ram_range){0, 64 * MIB, 0};
+    }
     c->command_line = "console=sim loglvl=warning guest_loglvl=error noreboot";
 }
 
@@ -137,6 +142,8 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
     config_choose(config, o);
     run.step_count = o->steps ? o->steps : STEPS_DEFAULT;
     run.groups_off = groups_choose() | o->groups_off;
+    if (o->bytes)
+        run.groups_off = o->groups_off; /* the bytes choose */
     run.steps_per_pause = o->checks_each_step ? 1 : 1U << draw(6);
     run.step_ns_max = step_times[draw(ARRAY_SIZE(step_times))];
     run.stir_one_in = draw(2) ? 0 : 2 + draw(20);
@@ -250,6 +257,8 @@ void rule_broken(const char *rule, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     failure_print(rule, text);
+    if (run.options->bytes)
+        abort(); /* for the fuzzer to see */
     _Exit(1);
 }
 

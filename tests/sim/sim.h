@@ -22,6 +22,7 @@ struct run_options {
     bool is_serial;        /* no interleaving of CPUs */
     bool checks_each_step; /* pause after every step, not after some */
     bool is_verbose;       /* print each step as it happens */
+    bool uses_threads;     /* each CPU is a thread: not repeatable */
     bool is_faults;        /* each allocation of every hypercall fails once (faults.h) */
     unsigned script;       /* then: which of the prepared situations; 0: the usual steps */
     const char *skip;      /* steps left out: "12,40-57" */

@@ -16,8 +16,9 @@ SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_bl
               page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal \
               fpu_set_legacy fpu_set_extended
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
-SIM_TESTS  := $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
-SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss
+SIM_TESTS  := $(filter-out tests/sim/main.c tests/sim/fuzz_%.c,$(wildcard tests/sim/*.c))
+# The C library has a sched_yield(), too, which the sanitizers call.
+SIM_KEEP   := --rename-section .data=kr_data --rename-section .bss=kr_bss --redefine-sym sched_yield=kr_sched_yield
 
 # $(1) folder below build, $(2) variable prefix: rules for the hypervisor's objects and the tests'.
 define sim_objects
@@ -42,8 +43,37 @@ $(B)/sim/sim: $(B)/sim/hypervisor.o $(patsubst %,$(B)/sim/%.o,$(SIM_TESTS) tests
 
 $(B)/sim/core/version.c.o $(B)/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
 
-ifneq ($(filter sim% test-sim $(B)/sim/%,$(MAKECMDGOALS)),)
+# The same under ThreadSanitizer, for CPUs that are threads. What is not the hypervisor's is not
+# looked at: guests' code shares the models and the trace without asking. fibre.c tells TSan of its
+# switches, and must not have calls and returns counted on the wrong side of one.
+TSAN_CC     := $(CC)
+TSAN_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(SIM_CFLAGS)) -fsanitize=thread -Wno-tsan
+$(eval $(call sim_objects,tsan,TSAN))
+$(patsubst %,$(B)/tsan/%.o,$(SIM_TESTS) tests/sim/main.c): TSAN_CFLAGS += -fno-sanitize=thread
+$(B)/tsan/arch/sim/fibre.c.o: TSAN_CFLAGS += -fno-sanitize=thread -DHAS_TSAN
+$(B)/tsan/sim: $(B)/tsan/hypervisor.o $(patsubst %,$(B)/tsan/%.o,$(SIM_TESTS) tests/sim/main.c)
+	$(Q)$(TSAN_CC) $(TSAN_CFLAGS) $(SIM_LDFLAGS) -o $@ $^
+$(B)/tsan/core/version.c.o $(B)/tsan/core/control/hypfs.c.o: $(B)/gen/kr_build.h
+
+# The same by clang, for libFuzzer (tests/fuzz/fuzz.mk).
+FUZZ_SIM_CC     := clang
+FUZZ_SIM_CFLAGS := $(SIM_CFLAGS) -fsanitize=fuzzer-no-link
+FUZZ_EXTRA      += hypercall
+FUZZ_FLAGS_hypercall := -max_len=2048 -len_control=20
+$(eval $(call sim_objects,fuzz/sim,FUZZ_SIM))
+$(B)/fuzz/fuzz_hypercall: $(B)/fuzz/sim/hypervisor.o \
+        $(patsubst %,$(B)/fuzz/sim/%.o,$(SIM_TESTS) tests/sim/fuzz_hypercall.c)
+	$(Q)$(FUZZ_SIM_CC) $(FUZZ_SIM_CFLAGS) $(SIM_LDFLAGS) -fsanitize=fuzzer -o $@ $^
+$(B)/fuzz/sim/core/version.c.o $(B)/fuzz/sim/core/control/hypfs.c.o: $(B)/gen/kr_build.h
+
+ifneq ($(filter sim% $(B)/sim/%,$(MAKECMDGOALS)),)
 -include $(shell find $(B)/sim -name '*.d' 2>/dev/null)
+endif
+ifneq ($(filter sim-threads $(B)/tsan/%,$(MAKECMDGOALS)),)
+-include $(shell find $(B)/tsan -name '*.d' 2>/dev/null)
+endif
+ifneq ($(filter fuzz-hypercall fuzz-smoke $(B)/fuzz/fuzz_hypercall,$(MAKECMDGOALS)),)
+-include $(shell find $(B)/fuzz/sim -name '*.d' 2>/dev/null)
 endif
 
 RUNS_DEFAULT := 1000
@@ -68,3 +98,27 @@ coverage-run:
 .PHONY: sim-faults
 sim-faults: $(B)/sim/sim ## every hypercall with each of its allocations failed in turn
 	@$(B)/sim/sim --faults
+
+THREADS_RUNS := 12
+.PHONY: sim-threads
+sim-threads: $(B)/tsan/sim ## CPUs as threads under ThreadSanitizer: RUNS=n seeds, or one SEED=n
+	@TSAN_OPTIONS="halt_on_error=1:exitcode=66:$$TSAN_OPTIONS" $(B)/tsan/sim --threads --cpus 4 --jobs 1 \
+	    $(if $(SEED),--seed $(SEED),--runs $(or $(RUNS),$(THREADS_RUNS))) --steps $(or $(STEPS),500)
+
+.PHONY: sim-seeds
+sim-seeds: $(B)/sim/sim ## the runs that once found a fault (tests/sim/seeds.txt)
+	@tests/sim/seeds.sh $(B)/sim/sim
+
+.PHONY: sim-quick sim-twice
+sim-quick: $(B)/sim/sim
+	@$(B)/sim/sim --runs 1500
+sim-twice: $(B)/sim/sim
+	@$(B)/sim/sim --runs 100 --first 100001 --twice
+
+.PHONY: test-sim
+test-sim: ## the simulation as continuous integration runs it: minutes
+	$(Q)tests/run.sh sim-quick sim-twice sim-seeds sim-faults sim-threads
+
+.PHONY: mutants
+mutants: ## plants faults, one at a time, and counts those that the simulation finds (ONLY=word)
+	$(Q)python3 tests/sim/mutants/run.py $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs $(RUNS))
