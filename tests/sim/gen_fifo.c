@@ -44,12 +44,11 @@ static long control_set(struct actor *a, unsigned vcpu, uint64_t pfn, uint32_t o
     /* Known beforehand: events may come before the call has returned. */
     if (is_new) {
         a->model->fifo.control_va[vcpu] = sim_page_va(pfn) + offset;
+        a->model->fifo.control_frame[vcpu] = op.control_gfn;
         memset(a->model->fifo.head[vcpu], 0, sizeof(a->model->fifo.head[vcpu]));
     }
     rc = event_op(a, EVTCHNOP_init_control, &op, sizeof(op));
-    if (rc == 0 && is_new)
-        a->model->fifo.control_frame[vcpu] = op.control_gfn;
-    else if (is_new)
+    if (rc != 0 && is_new)
         a->model->fifo.control_va[vcpu] = 0;
     return rc;
 }
