@@ -69,9 +69,11 @@ static long sched_op_poll(uint64_t arg)
         if (ports[i] >= v->domain->events.port_max)
             return -EINVAL;
 
-    vcpu_stop(v, VCPU_STOP_BLOCKED);
+    /* In this order: who wakes it from now on ends the poll first. It may have ended already. */
     event_poll_begin(v, poll.nr_ports == 1 ? ports[0] : 0);
-    if (any_port_pending(v->domain, ports, poll.nr_ports) || vcpu_has_upcall(v)) {
+    vcpu_stop(v, VCPU_STOP_BLOCKED);
+    if (!atomic_load(&v->polling) || any_port_pending(v->domain, ports, poll.nr_ports) ||
+        vcpu_has_upcall(v)) {
         event_poll_end(v);
         vcpu_start(v, VCPU_STOP_BLOCKED);
     } else if (poll.timeout != 0) {

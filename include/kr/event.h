@@ -79,8 +79,9 @@ int event_unmask(struct domain *d, uint32_t port) __must_check;
 int event_send(struct domain *d, uint32_t port) __must_check;
 
 /*
- * SCHEDOP_poll, for the current vCPU: first vcpu_stop(BLOCKED), then event_poll_begin(), then look
- * at the ports with event_port_is_pending(); if one is, event_poll_end() and vcpu_start(BLOCKED).
+ * SCHEDOP_poll, for the current vCPU: first event_poll_begin(), then vcpu_stop(BLOCKED), then look
+ * whether it still polls and at the ports with event_port_is_pending(); if it does not or one is,
+ * event_poll_end() and vcpu_start(BLOCKED).
  * From begin on, an event on `port` (0: on any) ends the poll and starts the vCPU, masked or not.
  */
 void event_poll_begin(struct vcpu *v, uint32_t port);

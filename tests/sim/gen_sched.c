@@ -64,8 +64,10 @@ static void block(struct actor *a)
     call(a, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0, 0, 0);
 }
 
+/* Often with upcalls masked, as a kernel that waits for a lock: then only the ports end it. */
 static void poll(struct actor *a)
 {
+    bool is_masked = pick_one_in(a, 2);
     evtchn_port_t ports[POLL_PORTS];
     unsigned count = pick_one_in(a, 3) ? pick(a, POLL_PORTS) : 1;
     struct sched_poll op = {.nr_ports = count, .timeout = near_deadline(a)};
@@ -77,7 +79,11 @@ static void poll(struct actor *a)
     if (pick_one_in(a, 20))
         op.nr_ports = pick(a, 300);
     op.ports.p = (void *)args_put(a, 1, ports, sizeof(ports));
+    if (is_masked)
+        __atomic_store_n(&a->vcpu->info->evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
     sched_op(a, SCHEDOP_poll, &op, sizeof(op));
+    if (is_masked)
+        __atomic_store_n(&a->vcpu->info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
 }
 
 /* ---- ends -------------------------------------------------------------------------------------
