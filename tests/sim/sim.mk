@@ -121,3 +121,7 @@ test-sim: ## the simulation as continuous integration runs it: minutes
 .PHONY: mutants
 mutants: ## plants faults, one at a time, and counts those that the simulation finds (ONLY=word)
 	$(Q)python3 tests/sim/mutants/run.py $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs $(RUNS))
+
+.PHONY: sim-shrink
+sim-shrink: $(B)/sim/sim ## a shorter run that fails like SEED=n (STEPS=m) does
+	@tests/sim/shrink.py --program $< --seed $(SEED) $(if $(STEPS),--steps $(STEPS))
