@@ -6,7 +6,8 @@
 # `N passed, N failed`.
 set -u
 program=$1 runs=$2 first=$3 steps=$4
-export TSAN_OPTIONS="halt_on_error=1:exitcode=66:${TSAN_OPTIONS:-}"
+supp=$(dirname "$0")/threads.supp
+export TSAN_OPTIONS="halt_on_error=1:exitcode=66:suppressions=$supp:${TSAN_OPTIONS:-}"
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 passed=0 failed=0 seed=$first
