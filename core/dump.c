@@ -161,7 +161,7 @@ static void dump_hypercalls(void)
         uint64_t count = 0;
 
         for (unsigned i = 0; i < cpu_count; i++)
-            count += cpu_by_id(i)->hypercall_count[nr];
+            count += __atomic_load_n(&cpu_by_id(i)->hypercall_count[nr], __ATOMIC_RELAXED);
         if (count)
             log_always("    %2u %-28s %12llu", nr, names[nr] ? names[nr] : "(not built)",
                        (unsigned long long)count);

@@ -13,14 +13,20 @@
 static struct spinlock claim_lock = SPINLOCK_INIT(LOCK_RANK_CLAIM);
 static uint64_t claimed_total; /* sum of domain.claimed_pages, under the lock */
 
+/* Lock held; others read the claims without it. */
+static void claim_change(struct domain *d, uint64_t by)
+{
+    __atomic_store_n(&d->claimed_pages, d->claimed_pages + by, __ATOMIC_RELAXED);
+    __atomic_store_n(&claimed_total, claimed_total + by, __ATOMIC_RELAXED);
+}
+
 /* ---- claims -----------------------------------------------------------------------------------
  */
 
 void memory_claim_drop(struct domain *d)
 {
     spin_lock(&claim_lock);
-    claimed_total -= d->claimed_pages;
-    d->claimed_pages = 0;
+    claim_change(d, -d->claimed_pages);
     spin_unlock(&claim_lock);
 }
 
@@ -47,8 +53,7 @@ int memory_claim(struct domain *d, uint64_t pages)
     } else if (pages - have > page_free_count() - MIN(claimed_total, page_free_count())) {
         rc = -ENOMEM;
     } else {
-        d->claimed_pages = pages - have;
-        claimed_total += d->claimed_pages;
+        claim_change(d, pages - have);
     }
     spin_unlock(&claim_lock);
     return rc;
@@ -77,8 +82,7 @@ static bool claim_take(struct domain *d, uint64_t count, uint64_t *own)
     others = claimed_total - d->claimed_pages;
     ok = page_free_count() >= others + count;
     *own = ok ? MIN(d->claimed_pages, count) : 0;
-    d->claimed_pages -= *own;
-    claimed_total -= *own;
+    claim_change(d, -*own);
     spin_unlock(&claim_lock);
     return ok;
 }
@@ -90,8 +94,7 @@ static void claim_give_back(struct domain *d, uint64_t own)
         return;
     spin_lock(&claim_lock);
     if (!d->is_dying) {
-        d->claimed_pages += own;
-        claimed_total += own;
+        claim_change(d, own);
     }
     spin_unlock(&claim_lock);
 }

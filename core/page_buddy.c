@@ -31,6 +31,12 @@ static struct spinlock buddy_lock = SPINLOCK_INIT(LOCK_RANK_HEAP);
 static struct zone zones[ZONE_COUNT];
 static uint32_t zone_mask; /* zones with a free block */
 static uint64_t free_count, total_count;
+
+/* Lock held; others read the counts without it. */
+static void count_change(uint64_t *count, uint64_t by)
+{
+    __atomic_store_n(count, *count + by, __ATOMIC_RELAXED);
+}
 static mfn_t ram_end;
 
 static unsigned zone_of(mfn_t mfn)
@@ -57,7 +63,7 @@ static void block_insert(mfn_t mfn, unsigned order, bool known_zero)
         page_of(p->next)->prev = (uint32_t)mfn;
     z->first[order] = (uint32_t)mfn;
     z->order_mask |= BIT(order);
-    z->free_count += BIT(order);
+    count_change(&z->free_count, BIT(order));
     zone_mask |= BIT(z - zones);
 }
 
@@ -74,7 +80,7 @@ static void block_remove(struct page *p)
         z->first[order] = p->next;
     else
         z->order_mask &= ~BIT(order);
-    z->free_count -= BIT(order);
+    count_change(&z->free_count, -BIT(order));
     if (z->order_mask == 0)
         zone_mask &= ~BIT(z - zones);
     p->order = 0;
@@ -99,7 +105,7 @@ static void block_free(mfn_t mfn, unsigned order, bool known_zero)
 {
     struct page *buddy;
 
-    free_count += BIT(order);
+    count_change(&free_count, BIT(order));
     while ((buddy = block_buddy(mfn, order)) != NULL) {
         known_zero = known_zero && (buddy->order & PAGE_KNOWN_ZERO);
         block_remove(buddy);
@@ -209,7 +215,7 @@ static mfn_t block_take(struct page *p, unsigned order, bool *known_zero)
 
     *known_zero = p->order & PAGE_KNOWN_ZERO;
     block_remove(p);
-    free_count -= BIT(order);
+    count_change(&free_count, -BIT(order));
     while (have > order) {
         have--;
         block_insert(mfn, have, *known_zero);

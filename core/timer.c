@@ -222,7 +222,7 @@ void timer_run(void)
         struct timer *t = q->root;
 
         queue_remove(q, t);
-        q->running = t;
+        __atomic_store_n(&q->running, t, __ATOMIC_RELAXED);
         spin_unlock(&q->lock);
         t->fn(t);
         spin_lock(&q->lock);

@@ -133,16 +133,16 @@ void sim_interleave(void)
 void sim_relax(void)
 {
     tlb_serve_request();
+    if (machine.config.uses_threads)
+        sim_thread_end_if_off();
     if (!machine.is_running)
         return;
     ASSERT(!sim_cpu_self()->is_in_guest); /* a guest's code is no part of the hypervisor */
     sim_time_pass(RELAX_NS);
-    if (machine.config.uses_threads) {
-        sim_thread_end_if_off();
+    if (machine.config.uses_threads)
         thrd_yield();
-    } else {
+    else
         give_way();
-    }
 }
 
 /* ---- interrupts -------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ static bool can_go_on(const struct sim_cpu *cpu)
 
 void sim_thread_wait(struct sim_cpu *cpu, bool *how)
 {
+    bool ends;
+
     pthread_mutex_lock(&gate);
     *how = true;
     while (!is_over && (is_closed || !can_go_on(cpu))) {
@@ -52,8 +54,9 @@ void sim_thread_wait(struct sim_cpu *cpu, bool *how)
         pthread_mutex_lock(&gate);
     }
     *how = false;
+    ends = is_over;
     pthread_mutex_unlock(&gate);
-    if (is_over)
+    if (ends)
         pthread_exit(NULL);
 }
 

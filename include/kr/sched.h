@@ -58,15 +58,15 @@ struct domain_sched {
 
 struct sched_cpu {
     struct spinlock lock;
-    struct list queue;     /* [s] runnable vCPUs, policy's order */
-    uint32_t queued;       /* [s] how many */
-    uint32_t credit_round; /* [s] policy's */
+    struct list queue;       /* [s] runnable vCPUs, policy's order */
+    _Atomic uint32_t queued; /* [s] how many; others guess from it */
+    uint32_t credit_round;   /* [s] policy's */
     struct timer slice;
-    struct vcpu *running;   /* [s] who was given the CPU, NULL while idle */
-    struct vcpu *loaded;    /* [c] whose state the registers hold; kept while idle */
-    _Atomic bool unload;    /* [a] asks to store the state of an idle loaded vCPU */
-    uint64_t idle_start_ns; /* [s] */
-    uint64_t idle_ns;       /* [s] total time spent idle, but for the present spell */
+    struct vcpu *_Atomic running; /* [s] who was given the CPU, NULL while idle */
+    struct vcpu *loaded;          /* [c] whose state the registers hold; kept while idle */
+    _Atomic bool unload;          /* [a] asks to store the state of an idle loaded vCPU */
+    uint64_t idle_start_ns;       /* [s] */
+    uint64_t idle_ns;             /* [s] total time spent idle, but for the present spell */
 };
 
 /*

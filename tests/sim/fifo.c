@@ -102,8 +102,9 @@ static uint32_t unlink(uint32_t *word)
 {
     uint32_t seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
 
-    while (!__atomic_compare_exchange_n(word, &seen, seen & ~(LINKED | EVTCHN_FIFO_LINK_MASK),
-                                        false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    while (!__atomic_compare_exchange_n(word, &seen,
+                                        seen & ~(uint32_t)(LINKED | EVTCHN_FIFO_LINK_MASK), false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         ;
     return seen & EVTCHN_FIFO_LINK_MASK;
 }
@@ -122,7 +123,7 @@ static bool take_one(struct actor *a, struct evtchn_fifo_control_block *control,
     }
     *head = unlink(word);
     if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & (PENDING | MASKED)) == PENDING) {
-        __atomic_fetch_and(word, ~PENDING, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(word, ~(uint32_t)PENDING, __ATOMIC_SEQ_CST);
         trace_note(a, "FIFO event", port, queue, 0);
     }
     return *head != 0;

@@ -99,11 +99,10 @@ coverage-run:
 sim-faults: $(B)/sim/sim ## every hypercall with each of its allocations failed in turn
 	@$(B)/sim/sim --faults
 
-THREADS_RUNS := 12
+THREADS_RUNS := 40
 .PHONY: sim-threads
 sim-threads: $(B)/tsan/sim ## CPUs as threads under ThreadSanitizer: RUNS=n seeds, or one SEED=n
-	@TSAN_OPTIONS="halt_on_error=1:exitcode=66:$$TSAN_OPTIONS" $(B)/tsan/sim --threads --cpus 4 --jobs 1 \
-	    $(if $(SEED),--seed $(SEED),--runs $(or $(RUNS),$(THREADS_RUNS))) --steps $(or $(STEPS),500)
+	@tests/sim/threads.sh $< $(if $(SEED),1 $(SEED),$(or $(RUNS),$(THREADS_RUNS)) $(or $(FIRST),1)) $(or $(STEPS),500)
 
 .PHONY: sim-seeds
 sim-seeds: $(B)/sim/sim ## the runs that once found a fault (tests/sim/seeds.txt)
@@ -122,3 +121,7 @@ test-sim: ## the simulation as continuous integration runs it: minutes
 .PHONY: mutants
 mutants: ## plants faults, one at a time, and counts those that the simulation finds (ONLY=word)
 	$(Q)python3 tests/sim/mutants/run.py $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs $(RUNS))
+
+.PHONY: sim-shrink
+sim-shrink: $(B)/sim/sim ## a shorter run that fails like SEED=n (STEPS=m) does
+	@tests/sim/shrink.py --program $< --seed $(SEED) $(if $(STEPS),--steps $(STEPS))

@@ -3,6 +3,8 @@
  * FPU state moves only when another vCPU takes the CPU: `fpu_owner` is whose state the registers
  * hold. Areas are in XSAVE standard format, or FXSAVE where the CPU has no XSAVE.
  */
+#include <stdatomic.h>
+
 #include <kr/cpu.h>
 #include <kr/domain.h>
 #include <kr/errno.h>
@@ -104,9 +106,12 @@ void fpu_load(struct vcpu *v)
 
 void fpu_forget(struct vcpu *v)
 {
-    for (unsigned i = 0; i < cpu_count; i++)
-        if (cpu_by_id(i)->arch.fpu_owner == v)
-            cpu_by_id(i)->arch.fpu_owner = NULL;
+    for (unsigned i = 0; i < cpu_count; i++) {
+        struct vcpu *owner = v;
+
+        /* Another CPU may be taking its registers for somebody else at this moment. */
+        atomic_compare_exchange_strong(&cpu_by_id(i)->arch.fpu_owner, &owner, NULL);
+    }
 }
 
 void fpu_set_legacy(struct vcpu *v, const void *image, bool is_valid)

@@ -15,11 +15,11 @@ struct sim_cpu;
 
 /* First member of struct cpu. */
 struct arch_cpu {
-    struct sim_cpu *machine;      /* the processor itself: sim/cpu.h */
-    struct vcpu *fpu_owner;       /* whose FPU state is in the registers */
-    struct vcpu *loaded;          /* whose segment state, roots and descriptors are loaded */
-    _Atomic uint32_t flush_stamp; /* TLB clock at this CPU's last full flush */
-    _Atomic bool flush_wanted;    /* another CPU waits for one */
+    struct sim_cpu *machine;        /* the processor itself: sim/cpu.h */
+    struct vcpu *_Atomic fpu_owner; /* whose FPU state is in the registers */
+    struct vcpu *loaded;            /* whose segment state, roots and descriptors are loaded */
+    _Atomic uint32_t flush_stamp;   /* TLB clock at this CPU's last full flush */
+    _Atomic bool flush_wanted;      /* another CPU waits for one */
     uint32_t apic_id;
 };
 

@@ -18,11 +18,11 @@ struct arch_cpu {
     uint64_t frame_end; /* end of the hardware frame in the current vCPU's register area */
     uint64_t scratch;
     struct x86_tss *tss;
-    uint64_t *gdt_l1;             /* page-table entries of the 32 GDT and LDT pages */
-    struct vcpu *fpu_owner;       /* whose FPU state is in the registers */
-    struct vcpu *loaded;          /* whose segment state, roots and descriptors are loaded */
-    _Atomic uint32_t flush_stamp; /* TLB clock at this CPU's last full flush */
-    _Atomic bool flush_wanted;    /* another CPU waits for one */
+    uint64_t *gdt_l1;               /* page-table entries of the 32 GDT and LDT pages */
+    struct vcpu *_Atomic fpu_owner; /* whose FPU state is in the registers */
+    struct vcpu *loaded;            /* whose segment state, roots and descriptors are loaded */
+    _Atomic uint32_t flush_stamp;   /* TLB clock at this CPU's last full flush */
+    _Atomic bool flush_wanted;      /* another CPU waits for one */
     uint32_t apic_id;
     uint32_t gdt_loaded_count;
 };
