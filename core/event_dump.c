@@ -50,10 +50,11 @@ static void dump_domain(struct domain *d)
     domain_for_each_vcpu(d, v, i)
     {
         const struct vcpu_info *info = v->info;
+        bool is_pending = info && __atomic_load_n(&info->evtchn_upcall_pending, __ATOMIC_RELAXED);
 
         if (info != NULL)
-            log_always("  v%u: upcall %s%s%s", i, info->evtchn_upcall_pending ? "pending" : "idle",
-                       vcpu_has_upcall(v) || !info->evtchn_upcall_pending ? "" : ", masked",
+            log_always("  v%u: upcall %s%s%s", i, is_pending ? "pending" : "idle",
+                       vcpu_has_upcall(v) || !is_pending ? "" : ", masked",
                        v->polling ? ", polling" : "");
     }
     spin_lock(&d->events.lock);

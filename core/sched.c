@@ -139,7 +139,8 @@ static void review_running(struct cpu *cpu, uint64_t now)
     when = policy->review_ns(cpu, cpu->sched.running, now);
     if (when <= now)
         cpu_raise_work(cpu, CPU_WORK_SCHED);
-    else if (!timer_is_set(&cpu->sched.slice) || cpu->sched.slice.deadline_ns > when)
+    else if (!timer_is_set(&cpu->sched.slice) ||
+             __atomic_load_n(&cpu->sched.slice.deadline_ns, __ATOMIC_RELAXED) > when)
         timer_set(&cpu->sched.slice, when);
 }
 

@@ -61,7 +61,7 @@ static struct timer *heap_meld_siblings(struct timer *first)
 static void queue_insert(struct timer_cpu *q, struct timer *t)
 {
     t->child = t->next = t->prev = NULL;
-    t->queued = true;
+    __atomic_store_n(&t->queued, true, __ATOMIC_RELAXED); /* timer_is_set() has no lock */
     q->root = q->root ? heap_meld(q->root, t) : t;
     q->root->prev = NULL;
     q->count++;
@@ -85,7 +85,7 @@ static void queue_remove(struct timer_cpu *q, struct timer *t)
     }
     if (q->root)
         q->root->prev = q->root->next = NULL;
-    t->queued = false;
+    __atomic_store_n(&t->queued, false, __ATOMIC_RELAXED);
     q->count--;
 }
 
@@ -136,7 +136,7 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
 
     if (t->queued)
         queue_remove(&cpu->timers, t);
-    t->deadline_ns = deadline_ns;
+    __atomic_store_n(&t->deadline_ns, deadline_ns, __ATOMIC_RELAXED);
     queue_insert(&cpu->timers, t);
     queue_program(cpu);
     spin_unlock(&cpu->timers.lock);

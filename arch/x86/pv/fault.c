@@ -29,7 +29,7 @@ bool pv_ldt_fault(struct vcpu *v, uint64_t addr)
     if (offset >= (uint64_t)v->arch.ldt_count * 8 ||
         !pagetable_find_l1(v->arch.kernel_root, v->arch.ldt_base + offset, &table, &slot))
         return false;
-    entry = ((uint64_t *)frame_to_virt(table))[slot];
+    entry = pte_read(frame_to_virt(table), slot);
     if (!(entry & PTE_P) ||
         page_typed_get(v->domain, pte_frame(entry), PAGE_TYPE_DESCRIPTOR, &p) != 0)
         return false;
@@ -52,7 +52,7 @@ static mfn_t readonly_frame(const struct vcpu *v, uint64_t addr)
 
     if (!pagetable_find_l1(v->arch.kernel_root, addr, &table, &slot))
         return MFN_INVALID;
-    entry = ((uint64_t *)frame_to_virt(table))[slot];
+    entry = pte_read(frame_to_virt(table), slot);
     return (entry & PTE_P) && !(entry & PTE_RW) ? pte_frame(entry) : MFN_INVALID;
 }
 
@@ -131,7 +131,7 @@ int pv_emul_pte_write(struct vcpu *v, uint64_t gva, uint64_t old, uint64_t new, 
 
     if (!pagetable_find_l1(v->arch.kernel_root, gva, &table, &slot))
         return -EFAULT;
-    entry = ((uint64_t *)frame_to_virt(table))[slot];
+    entry = pte_read(frame_to_virt(table), slot);
     err = page_typed_get(v->domain, pte_frame(entry), PAGE_TYPE_L1, &p);
     if (err)
         return err;

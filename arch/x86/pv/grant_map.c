@@ -70,7 +70,7 @@ static bool replacement_read(struct vcpu *v, uint64_t new_addr, uint64_t *entry)
     table = entry_find(v, new_addr, false, &slot);
     if (!table)
         return false;
-    *entry = ((uint64_t *)frame_to_virt(page_mfn(table)))[slot];
+    *entry = pte_read(frame_to_virt(page_mfn(table)), slot);
     page_typed_put(table);
     return true;
 }

@@ -35,6 +35,12 @@ static inline uint64_t pte_make(mfn_t mfn, uint64_t flags)
     return mfn << PAGE_SHIFT | flags;
 }
 
+/* An entry as it is at this moment: the caller holds the table, others may be writing it. */
+static inline uint64_t pte_read(const void *table, unsigned slot)
+{
+    return __atomic_load_n((const uint64_t *)table + slot, __ATOMIC_RELAXED);
+}
+
 static inline mfn_t pte_frame(uint64_t pte)
 {
     return (pte & PTE_FRAME) >> PAGE_SHIFT;
