@@ -69,8 +69,10 @@ static long array_extend(struct actor *a)
 
     if (!pfn)
         return -ENOMEM;
-    if (pick_one_in(a, 16))
+    if (pick_one_in(a, 16)) { /* a page that is in use as something else */
         op.array_gfn = pick_frame(a);
+        a->model->scribbles = true;
+    }
     f->is_growing = true;
     f->array_frame[f->array_count] = op.array_gfn;
     f->array_pfn[f->array_count++] = pfn;
