@@ -112,7 +112,7 @@ void vcpu_runstate_change(struct vcpu *v, uint32_t state, uint64_t now_ns)
 
 void vcpu_runstate_publish(struct vcpu *v)
 {
-    uint64_t addr = v->runstate_guest_addr, marked, time_addr;
+    uint64_t addr = __atomic_load_n(&v->runstate_guest_addr, __ATOMIC_RELAXED), marked, time_addr;
     struct vcpu_runstate runstate;
     struct vcpu_runstate_info info;
 
