@@ -53,9 +53,10 @@ static void dump_domain(struct domain *d)
     log_always("    refcnt=%u dying=%u shutdown=%u(%u) pause_count=%u", d->refs - 1, d->is_dying,
                d->is_shutdown, d->shutdown_reason, d->pause_count);
     log_always("    pages=%llu max=%llu exposed=%llu dying=%llu claimed=%llu heap=%llu bytes",
-               (unsigned long long)m->page_count, (unsigned long long)m->max_page_count,
-               (unsigned long long)m->exposed_count, (unsigned long long)m->dying_count,
-               (unsigned long long)memory_claimed(d), (unsigned long long)m->heap_bytes);
+               (unsigned long long)__atomic_load_n(&m->page_count, __ATOMIC_RELAXED),
+               (unsigned long long)m->max_page_count, (unsigned long long)m->exposed_count,
+               (unsigned long long)m->dying_count, (unsigned long long)memory_claimed(d),
+               (unsigned long long)m->heap_bytes);
     log_always("    vm_assist=%#llx weight=%u cap=%u%%", (unsigned long long)d->vm_assist,
                d->sched.weight, d->sched.cap_percent);
     log_always("VCPU information for domain %u (%u at most):", d->id, d->vcpu_max);

@@ -253,7 +253,7 @@ static long memory_op_current_reservation(struct hypercall_args *args)
     long rc = question_target(args, &d);
 
     if (rc == 0) {
-        rc = d->memory.page_count;
+        rc = __atomic_load_n(&d->memory.page_count, __ATOMIC_RELAXED);
         domain_put(d);
     }
     return rc;
@@ -261,12 +261,14 @@ static long memory_op_current_reservation(struct hypercall_args *args)
 
 static long memory_op_maximum_reservation(struct hypercall_args *args)
 {
+    uint64_t most;
     struct domain *d;
     long rc = question_target(args, &d);
 
     if (rc == 0) {
         /* "No limit" is 32 bits of ones to those who ask. */
-        rc = MIN(d->memory.max_page_count, (uint64_t)UINT32_MAX);
+        most = __atomic_load_n(&d->memory.max_page_count, __ATOMIC_RELAXED);
+        rc = MIN(most, (uint64_t)UINT32_MAX);
         domain_put(d);
     }
     return rc;
@@ -297,7 +299,7 @@ static long pod_target(struct hypercall_args *args)
     rc = target_get(target.domid, &d);
     if (rc != 0)
         return rc;
-    target.tot_pages = d->memory.page_count;
+    target.tot_pages = __atomic_load_n(&d->memory.page_count, __ATOMIC_RELAXED);
     target.pod_cache_pages = target.pod_entries = 0;
     rc = d->create_flags & XEN_DOMCTL_CDF_hvm ? guest_write(args->arg[1], &target) : -EINVAL;
     domain_put(d);

@@ -102,6 +102,12 @@ void page_range_add(mfn_t first, uint64_t count, enum page_range_kind kind)
 /* ---- accounts ---------------------------------------------------------------------------------
  */
 
+/* Lock held; tools and the domain itself ask without it. */
+static void page_count_change(struct domain_memory *m, uint64_t by)
+{
+    __atomic_store_n(&m->page_count, m->page_count + by, __ATOMIC_RELAXED);
+}
+
 void domain_memory_init(struct domain_memory *m, uint16_t owner, uint64_t max_page_count)
 {
     memset(m, 0, sizeof(*m));
@@ -184,7 +190,7 @@ int page_assign(struct domain_memory *m, mfn_t mfn, unsigned order)
     } else if (m->page_count + m->dying_count + count > m->max_page_count) {
         rc = -ENOSPC;
     } else {
-        m->page_count += count;
+        page_count_change(m, count);
         for (struct page *p = page_of(mfn), *end = p + count; p < end; p++) {
             list_append(m, p);
             page_publish(p, m->owner, PAGE_GUEST, 0);
@@ -207,7 +213,7 @@ int page_release(struct domain_memory *m, struct page *p)
     bool owned = page_is_owned(m, p);
     if (owned) {
         list_remove(m, p);
-        m->page_count--;
+        page_count_change(m, -1UL);
         m->dying_count++;
         page_state_set(p, PAGE_DYING);
     }
@@ -230,7 +236,7 @@ int page_steal(struct domain_memory *m, struct page *p)
         rc = -EBUSY;
     } else {
         list_remove(m, p);
-        m->page_count--;
+        page_count_change(m, -1UL);
         page_state_set(p, PAGE_HV);
     }
     spin_unlock(&m->lock);

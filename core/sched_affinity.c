@@ -85,6 +85,14 @@ uint64_t sched_idle_time_ns(struct cpu *cpu)
     return idle_ns;
 }
 
+void vcpu_runstate_copy(struct vcpu *v, struct vcpu_runstate *out)
+{
+    struct cpu *cpu = sched_lock(v);
+
+    *out = v->runstate;
+    spin_unlock(&cpu->sched.lock);
+}
+
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate *out)
 {
     struct cpu *cpu = sched_lock(v);

@@ -112,17 +112,18 @@ void vcpu_runstate_change(struct vcpu *v, uint32_t state, uint64_t now_ns)
 
 void vcpu_runstate_publish(struct vcpu *v)
 {
-    uint64_t addr = v->runstate_guest_addr;
-    struct vcpu_runstate_info info = {
-        .state = v->runstate.state,
-        .state_entry_time = v->runstate.entry_ns,
-    };
-    uint64_t marked = info.state_entry_time | XEN_RUNSTATE_UPDATE;
-    uint64_t time_addr = addr + offsetof(struct vcpu_runstate_info, state_entry_time);
+    uint64_t addr = __atomic_load_n(&v->runstate_guest_addr, __ATOMIC_RELAXED), marked, time_addr;
+    struct vcpu_runstate runstate;
+    struct vcpu_runstate_info info;
 
     if (!addr)
         return;
-    memcpy(info.time, v->runstate.time_ns, sizeof(info.time));
+    vcpu_runstate_copy(v, &runstate);
+    info =
+        (struct vcpu_runstate_info){.state = runstate.state, .state_entry_time = runstate.entry_ns};
+    memcpy(info.time, runstate.time_ns, sizeof(info.time));
+    marked = info.state_entry_time | XEN_RUNSTATE_UPDATE;
+    time_addr = addr + offsetof(struct vcpu_runstate_info, state_entry_time);
     if (!(v->domain->vm_assist & BIT(VMASST_TYPE_runstate_update_flag))) {
         arch_vcpu_write_guest(v, addr, &info, sizeof(info));
         return;

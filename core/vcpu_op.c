@@ -96,7 +96,7 @@ static long vcpu_op_register_runstate_memory_area(struct vcpu *v, uint64_t arg)
     read_runstate(v, &info);
     if (area.addr.p != 0 && guest_write(area.addr.p, &info))
         return -EFAULT;
-    v->runstate_guest_addr = area.addr.p;
+    __atomic_store_n(&v->runstate_guest_addr, area.addr.p, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -157,7 +157,7 @@ static long vcpu_op_register_vcpu_time_memory_area(struct vcpu *v, uint64_t arg)
 
     if (guest_read(&area, arg))
         return -EFAULT;
-    v->time_guest_addr = area.addr.p;
+    __atomic_store_n(&v->time_guest_addr, area.addr.p, __ATOMIC_RELAXED);
     if (v == current_vcpu())
         arch_vcpu_time_publish(v);
     return 0;

@@ -137,7 +137,8 @@ static long domctl_op_setdomainhandle(struct domain *d, struct xen_domctl *op)
 static long domctl_op_max_mem(struct domain *d, struct xen_domctl *op)
 {
     spin_lock(&d->memory.lock);
-    d->memory.max_page_count = op->u.max_mem.max_memkb / MEMORY_KB_PER_PAGE;
+    __atomic_store_n(&d->memory.max_page_count, op->u.max_mem.max_memkb / MEMORY_KB_PER_PAGE,
+                     __ATOMIC_RELAXED);
     spin_unlock(&d->memory.lock);
     return 0;
 }

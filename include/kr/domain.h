@@ -160,6 +160,8 @@ void vcpu_unpause(struct vcpu *v);
 
 /* Ends the present state at `now_ns` and begins another. Run queue locked. */
 void vcpu_runstate_change(struct vcpu *v, uint32_t state, uint64_t now_ns);
+/* The accounts up to the last change of state, in one piece. */
+void vcpu_runstate_copy(struct vcpu *v, struct vcpu_runstate *out);
 /* The accounts up to this moment. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate *out);
 /* Writes the guest's copy; this CPU holds the vCPU's state. No lock held. */

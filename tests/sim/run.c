@@ -66,7 +66,7 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->uses_threads = o->uses_threads;
     if (o->is_faults)
         faults_config(c);
-    if (o->bytes) {
+    if (o->bytes || o->uses_threads) { /* whose memory costs too much */
         c->ram_count = c->node_count = 1;
         c->ram[0] = (struct sim_ram_range){0, 64 * MIB, 0};
     }

@@ -207,15 +207,16 @@ static void record_fill(struct vcpu_time_info *t)
 void arch_vcpu_time_publish(struct vcpu *v)
 {
     struct vcpu_time_info *t = &v->info->time;
+    uint64_t addr = __atomic_load_n(&v->time_guest_addr, __ATOMIC_RELAXED);
     struct vcpu_time_info copy = {0};
 
     __atomic_store_n(&t->version, (t->version + 1) | 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     record_fill(t);
     __atomic_store_n(&t->version, (t->version | 1) + 1, __ATOMIC_RELEASE);
-    if (v->time_guest_addr && this_cpu()->arch.loaded == v) {
+    if (addr && this_cpu()->arch.loaded == v) {
         record_fill(&copy);
         copy.version = t->version;
-        arch_vcpu_write_guest(v, v->time_guest_addr, &copy, sizeof(copy));
+        arch_vcpu_write_guest(v, addr, &copy, sizeof(copy));
     }
 }
