@@ -94,6 +94,7 @@ coverage-run:
 	$(Q)find $(B) -name '*.gcda' -delete
 	$(Q)$(MAKE) -s --no-print-directory test-unit >$(B)/unit.log
 	$(Q)$(MAKE) -s --no-print-directory sim RUNS=$(COVERAGE_RUNS) >$(B)/sim.log
+	$(Q)$(MAKE) -s --no-print-directory sim-faults >$(B)/faults.log
 
 .PHONY: sim-faults
 sim-faults: $(B)/sim/sim ## every hypercall with each of its allocations failed in turn
