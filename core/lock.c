@@ -70,7 +70,8 @@ bool spin_try_lock(struct spinlock *lock)
     uint16_t ticket;
 
     arch_interleave();
-    /* What the last holder wrote is there to see with its release of this word, not of the other. */
+    /* What the last holder wrote is there to see with its release of this word, not of the other.
+     */
     ticket = atomic_load_explicit(&lock->now_serving, memory_order_acquire);
     if (!atomic_compare_exchange_strong(&lock->next_ticket, &ticket, ticket + 1))
         return false;
