@@ -302,8 +302,13 @@ static bool try_call(struct trial *t, long *result)
     now.failed_before = alloc_failed_count();
     alloc_fail_after(t->n, t->keeps_failing);
     *result = sim_hypercall(t->a->guest, t->nr, t->args);
-    alloc_fail_after(0, false);
-    if (alloc_failed_count() == now.failed_before || now.actor != t->a)
+    if (now.actor == t->a)
+        alloc_fail_after(0, false);
+    if (now.actor != t->a) { /* it waited, and somebody else's call is being tried */
+        now.is_disturbed = true;
+        return true;
+    }
+    if (alloc_failed_count() == now.failed_before)
         return true;
     now.failed_before = alloc_failed_count();
     faults_count->failures++;
@@ -346,7 +351,7 @@ static long try_all(struct trial *t)
 
 long faults_call(struct actor *a, unsigned nr, const uint64_t args[6])
 {
-    static struct trial t; /* large, and there is one at a time */
+    struct trial t;
     uint64_t failures = faults_count->failures;
     long result;
 
