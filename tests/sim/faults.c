@@ -197,9 +197,10 @@ struct trial {
     struct actor *a;
     unsigned nr;
     const uint64_t *args;
-    uint8_t kept[ARGS_BYTES]; /* the pages of arguments as they were */
-    long done;                /* extents that earlier trials have got */
-    uint64_t n;               /* which allocation fails */
+    uint8_t kept[ARGS_BYTES];            /* the pages of arguments as they were */
+    long done;                           /* extents that earlier trials have got */
+    struct xen_memory_reservation asked; /* then: what the caller had asked for */
+    uint64_t n;                          /* which allocation fails */
     bool keeps_failing;
 };
 
@@ -276,6 +277,8 @@ static void extents_done(struct trial *t, long count)
 
     if (!sim_guest_read(t->a->guest, t->args[1], &r, sizeof(r)))
         return;
+    if (t->done == 0)
+        t->asked = r;
     id = r.domid == DOMID_SELF ? t->a->domain->id : r.domid;
     look(t->a, &after);
     got = snapshot_value(&after, "pages", id) - snapshot_value(&before, "pages", id);
@@ -299,8 +302,13 @@ static bool try_call(struct trial *t, long *result)
     now.failed_before = alloc_failed_count();
     alloc_fail_after(t->n, t->keeps_failing);
     *result = sim_hypercall(t->a->guest, t->nr, t->args);
-    alloc_fail_after(0, false);
-    if (alloc_failed_count() == now.failed_before || now.actor != t->a)
+    if (now.actor == t->a)
+        alloc_fail_after(0, false);
+    if (now.actor != t->a) { /* it waited, and somebody else's call is being tried */
+        now.is_disturbed = true;
+        return true;
+    }
+    if (alloc_failed_count() == now.failed_before)
         return true;
     now.failed_before = alloc_failed_count();
     faults_count->failures++;
@@ -343,7 +351,7 @@ static long try_all(struct trial *t)
 
 long faults_call(struct actor *a, unsigned nr, const uint64_t args[6])
 {
-    static struct trial t; /* large, and there is one at a time */
+    struct trial t;
     uint64_t failures = faults_count->failures;
     long result;
 
@@ -357,6 +365,8 @@ long faults_call(struct actor *a, unsigned nr, const uint64_t args[6])
     arguments_keep(&t);
     look(a, &before);
     result = try_all(&t);
+    if (t.done)
+        sim_guest_write(a->guest, args[1], &t.asked, sizeof(t.asked));
     if (now.actor == a)
         now.actor = NULL;
     faults_count->calls++;

@@ -64,6 +64,9 @@ static bool is_left_out(const struct snapshot *s, mfn_t mfn)
     for (unsigned i = 0; i < s->left_out_count; i++)
         if (s->left_out[i] == mfn)
             return true;
+    for (unsigned i = 0; i < s->area_count; i++)
+        if (s->areas[i] == mfn)
+            return true;
     return false;
 }
 
@@ -121,7 +124,7 @@ void snapshot_take(struct snapshot *s)
 {
     struct domain *d;
 
-    s->count = 0;
+    s->count = s->area_count = 0;
     s->digest = FNV_START;
     s->next_timer_ns = UINT64_MAX;
     snapshot_add(s, "heap bytes of all", 0, 0, heap_used_bytes());

@@ -15,6 +15,8 @@ struct snapshot_item {
     uint64_t value;
 };
 
+#define SNAPSHOT_AREAS_MAX 128
+
 struct snapshot {
     struct snapshot_item *items;
     size_t count, room;
@@ -22,6 +24,8 @@ struct snapshot {
     uint64_t next_timer_ns;   /* when a guest's timer would change something by itself */
     const uint64_t *left_out; /* frames whose contents are not looked at */
     unsigned left_out_count;
+    uint64_t areas[SNAPSHOT_AREAS_MAX]; /* frames that time is told in */
+    unsigned area_count;
 };
 
 /* Reuses the list's memory; zeroed at first. */

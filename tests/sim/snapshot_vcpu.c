@@ -4,7 +4,13 @@
 
 #include <kr/cpu.h>
 #include <x86/fpu.h>
+#include <x86/pagetype.h>
+#include <x86/pte.h>
 #include <x86/pv.h>
+
+#include <xen/xen.h>
+
+#include <xen/vcpu.h>
 
 #define TRAP_COUNT 256
 
@@ -62,13 +68,12 @@ static void registers_add(struct snapshot *s, const struct vcpu *v)
     add(s, v, "XCR0", a->xcr0);
     add(s, v, "TSC_AUX", a->tsc_aux);
     add(s, v, "debug registers", snapshot_hash(a->debugreg, sizeof(a->debugreg)));
-    if (v->sched.loaded)
+    if (v->sched.loaded || !(v->sched.stop & ~VCPU_STOP_BLOCKED))
         return;
     add(s, v, "segment bases", a->fs_base ^ a->gs_base << 1 ^ a->gs_base_other << 2);
     add(s, v, "selectors",
         (uint64_t)a->ds << 48 | (uint64_t)a->es << 32 | (uint32_t)a->fs << 16 | a->gs);
-    if (v->sched.stop & ~VCPU_STOP_BLOCKED)
-        add(s, v, "registers", snapshot_hash(&a->regs, sizeof(a->regs)));
+    add(s, v, "registers", snapshot_hash(&a->regs, sizeof(a->regs)));
     if (a->fpu && fpu_extended_bytes())
         add(s, v, "FPU", snapshot_hash(a->fpu, fpu_extended_bytes()));
 }
@@ -104,8 +109,32 @@ static void schedule_add(struct snapshot *s, const struct vcpu *v)
     snapshot_timer(s, "poll timer", v->domain->id, v->id, &v->poll_timer);
 }
 
+static void area_note(struct snapshot *s, const struct vcpu *v, uint64_t va)
+{
+    mfn_t table;
+    unsigned slot;
+
+    if (va && v->arch.kernel_root && s->area_count < SNAPSHOT_AREAS_MAX &&
+        pagetable_find_l1(v->arch.kernel_root, va, &table, &slot))
+        s->areas[s->area_count++] = pte_frame(pte_read(frame_to_virt(table), slot));
+}
+
+/* Whenever a vCPU is given a CPU or leaves one, it is told there; events push frames on stacks. */
+static void areas_note(struct snapshot *s, const struct vcpu *v)
+{
+    area_note(s, v, v->runstate_guest_addr);
+    area_note(s, v, v->runstate_guest_addr + sizeof(struct vcpu_runstate_info) - 1);
+    area_note(s, v, v->time_guest_addr);
+    area_note(s, v, v->arch.kernel_sp - sizeof(uint64_t));
+    area_note(s, v, v->arch.regs.rsp - sizeof(uint64_t));
+    area_note(s, v, v->time_guest_addr + sizeof(struct vcpu_time_info) - 1);
+    if (v->info_mfn != MFN_INVALID && s->area_count < SNAPSHOT_AREAS_MAX)
+        s->areas[s->area_count++] = v->info_mfn;
+}
+
 void snapshot_vcpu(struct snapshot *s, struct vcpu *v)
 {
+    areas_note(s, v);
     schedule_add(s, v);
     events_add(s, v);
     registers_add(s, v);
