@@ -12,7 +12,7 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-omit-frame-pointer -fno-strict
                -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare \
                $(XENDEFS) -Itests/unit/fake $(INCLUDES)
 ifdef COVERAGE
-UNIT_CFLAGS += --coverage -fprofile-update=atomic
+UNIT_CFLAGS += -O0 --coverage -fprofile-update=atomic
 endif
 UNIT_NAMES  := $(if $(T),$(T),$(sort $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))))
 UNIT_PROGS  := $(UNIT_NAMES:%=$(B)/unit/test_%)

@@ -309,6 +309,11 @@ enum sim_pause sim_machine_run(void)
     return why;
 }
 
+bool sim_machine_is_running(void)
+{
+    return machine.is_running;
+}
+
 void sim_pause_request(void)
 {
     machine.is_pausing = true;

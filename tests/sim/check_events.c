@@ -2,6 +2,7 @@
 /* Rules of event channels: tables of ports, what ports are bound to, who polls. Whether events
  * arrive is in check_delivery.c. */
 #include "check.h"
+#include "gen.h"
 
 #include <kr/cpu.h>
 #include <kr/domain.h>
@@ -163,6 +164,13 @@ static void check_table(struct domain *d)
 /* ---- polling ----------------------------------------------------------------------------------
  */
 
+/* Of several ports it is not known which; a guest that changes its own bits wakes nobody. */
+static bool is_polled_port_pending(struct domain *d, const struct vcpu *v)
+{
+    return v->polling && v->poll_port != 0 && !model_of(d)->scribbles && d->refs > 0 &&
+           event_port_is_pending(d, v->poll_port);
+}
+
 static void check_pollers(struct domain *d)
 {
     unsigned pollers = 0;
@@ -172,6 +180,8 @@ static void check_pollers(struct domain *d)
     domain_for_each_vcpu(d, v, i)
     {
         pollers += v->polling;
+        RULE("poll", !is_polled_port_pending(d, v), "d%uv%u waits for port %u, which is pending",
+             d->id, v->id, v->poll_port);
         RULE("poll", !v->polling || (v->sched.stop & VCPU_STOP_BLOCKED),
              "d%uv%u polls, but is not blocked (stopped for %#x)", d->id, i, v->sched.stop);
         check_virqs_of(d, v);

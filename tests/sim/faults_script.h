@@ -6,7 +6,8 @@
 
 #include <xen/xen.h>
 
-extern const struct faults_script sweep_scripts[], guest_scripts[], control_scripts[];
+extern const struct faults_script sweep_scripts[], guest_scripts[], control_scripts[],
+    error_scripts[];
 
 /* The domain that the control domain has built, 0 when there is none. */
 uint16_t script_guest(void);

@@ -133,6 +133,17 @@ bool alloc_was_exposed(mfn_t mfn)
     return *concealed_word(mfn) >> (mfn % 64) & 1;
 }
 
+/* ---- domain ids --------------------------------------------------------------------------------
+ * Another thing that may run out. The operator, who asks as well, always hears the truth. */
+
+uint16_t __real_domain_free_id(uint16_t from);
+
+uint16_t __wrap_domain_free_id(uint16_t from)
+{
+    return sim_machine_is_running() && must_fail() ? DOMAIN_ID_INVALID
+                                                   : __real_domain_free_id(from);
+}
+
 /* ---- frames -----------------------------------------------------------------------------------
  */
 

@@ -146,6 +146,7 @@ static void run_prepare(const struct run_options *o, struct sim_config *config)
         run.groups_off = o->groups_off; /* the bytes choose */
     run.steps_per_pause = o->checks_each_step ? 1 : 1U << draw(6);
     run.step_ns_max = step_times[draw(ARRAY_SIZE(step_times))];
+    run.yield_one_in = draw(3) ? 0 : 2 + draw(8);
     run.stir_one_in = draw(2) ? 0 : 2 + draw(20);
     trace_reset();
     models_reset();

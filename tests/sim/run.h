@@ -12,11 +12,12 @@ struct run_state {
     uint64_t groups_off;
     unsigned steps_per_pause; /* between two looks at the rules */
     unsigned steps_since_pause;
-    uint64_t step_ns_max; /* what a guest computes between two operations */
-    unsigned stir_one_in; /* steps per happening at a device */
-    bool is_over;         /* all steps done: dom0 ends what there is */
-    bool is_clean;        /* and has */
-    bool is_given_up;     /* or cannot any more */
+    uint64_t step_ns_max;  /* what a guest computes between two operations */
+    unsigned yield_one_in; /* preemption checks that say stop for no reason; 0: none */
+    unsigned stir_one_in;  /* steps per happening at a device */
+    bool is_over;          /* all steps done: dom0 ends what there is */
+    bool is_clean;         /* and has */
+    bool is_given_up;      /* or cannot any more */
     uint64_t checks;
     uint16_t domains[DOMAINS_SEEN_MAX]; /* ids of those that there were at the last pause */
     unsigned domain_count;

@@ -94,20 +94,31 @@ int pci_function_add(struct pci_address a, bool is_virtual)
     return err;
 }
 
+static void forget(struct pci_function *f)
+{
+    unsigned long flags = spin_lock_irqsave(&pci_lock);
+
+    list_del(&f->all);
+    function_count--;
+    spin_unlock_irqrestore(&pci_lock, flags);
+    heap_free(f);
+}
+
+void pci_function_let_go(struct pci_function *f)
+{
+    if (!f->was_announced && f->msi_count == 0 && f->msix_used_count == 0 && !f->msix_table)
+        forget(f);
+}
+
 int pci_function_remove(struct pci_address a)
 {
     struct pci_function *f = find(a);
-    unsigned long flags;
 
     if (!f || !f->was_announced)
         return -ENODEV;
     if (f->msi_count != 0 || f->msix_used_count != 0)
         return -EBUSY;
-    flags = spin_lock_irqsave(&pci_lock);
-    list_del(&f->all);
-    function_count--;
-    spin_unlock_irqrestore(&pci_lock, flags);
-    heap_free(f);
+    forget(f);
     return 0;
 }
 

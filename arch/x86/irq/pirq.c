@@ -215,12 +215,13 @@ int pirq_map_msi(struct domain *d, const struct pirq_msi *msi, int wanted)
     if (!f)
         return -ENODEV;
     err = pirq_choose(d, wanted, count, &p);
-    if (err)
+    if (err == 0)
+        err = msi->is_msix ? msix_program(f, msi->entry, msi->table_base, &irq)
+                           : msi_program(f, count, &irq);
+    if (err) {
+        pci_function_let_go(f);
         return err;
-    err = msi->is_msix ? msix_program(f, msi->entry, msi->table_base, &irq)
-                       : msi_program(f, count, &irq);
-    if (err)
-        return err;
+    }
     p->group_count = count;
     for (unsigned i = 0; i < count; i++)
         pirq_connect(&p[i], &irq[i]);
@@ -402,5 +403,9 @@ int pci_msix_prepare(struct pci_address a)
 {
     struct pci_function *f = pci_function_get(a);
 
-    return f ? msix_protect(f, 0) : -ENODEV;
+    int err = f ? msix_protect(f, 0) : -ENODEV;
+
+    if (f && err)
+        pci_function_let_go(f);
+    return err;
 }

@@ -46,6 +46,8 @@ enum sim_pause {
 };
 /* Lets the CPUs run until each of them is idle or at a guest's door with nothing left to do. */
 enum sim_pause sim_machine_run(void);
+/* Are CPUs at work, and not the operator? */
+bool sim_machine_is_running(void);
 /* From a guest's code: run no more of it, the machine stops at the next doors. */
 void sim_pause_request(void);
 

@@ -79,6 +79,8 @@ void pci_guest_data_write(struct domain *d, unsigned offset, unsigned bytes, uin
 struct pci_function *pci_function_find(struct pci_address a);
 /* The same, looking for it in configuration space if need be. NULL: does not answer, no memory. */
 struct pci_function *pci_function_get(struct pci_address a);
+/* It was got in vain: forgets it again, unless it was announced or something is known of it. */
+void pci_function_let_go(struct pci_function *f);
 /* The control domain announces one. -ENODEV: nothing answers there; -ENOMEM. */
 int pci_function_add(struct pci_address a, bool is_virtual) __must_check;
 /* It has gone. -ENODEV: not known; -EBUSY: its interrupts are still routed. */
