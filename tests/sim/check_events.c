@@ -171,6 +171,13 @@ static bool is_polled_port_pending(struct domain *d, const struct vcpu *v)
            event_port_is_pending(d, v->poll_port);
 }
 
+/* Whoever raises the upcall's flag wakes the vCPU; a guest that does it itself does not. */
+static bool is_left_blocked(const struct vcpu *v)
+{
+    return (v->sched.stop & VCPU_STOP_BLOCKED) && vcpu_has_upcall(v) &&
+           !model_of(v->domain)->scribbles && v->domain->refs > 0;
+}
+
 static void check_pollers(struct domain *d)
 {
     unsigned pollers = 0;
@@ -180,6 +187,8 @@ static void check_pollers(struct domain *d)
     domain_for_each_vcpu(d, v, i)
     {
         pollers += v->polling;
+        RULE("lost wake-up", !is_left_blocked(v),
+             "d%uv%u has an upcall to take, but is blocked (%#x)", d->id, v->id, v->sched.stop);
         RULE("poll", !is_polled_port_pending(d, v), "d%uv%u waits for port %u, which is pending",
              d->id, v->id, v->poll_port);
         RULE("poll", !v->polling || (v->sched.stop & VCPU_STOP_BLOCKED),

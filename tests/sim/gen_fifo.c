@@ -147,7 +147,7 @@ static void scribble_control(struct actor *a)
 }
 
 const struct operation fifo_operations[] = {
-    {"FIFO enter", GROUP_FIFO, 2, false, enter},
+    {"FIFO enter", GROUP_FIFO, 24, false, enter},
     {"init_control", GROUP_FIFO, 2, false, init_control},
     {"expand_array", GROUP_FIFO, 2, false, expand_array},
     {"scribble events", GROUP_SCRIBBLE, 2, false, scribble_events},
