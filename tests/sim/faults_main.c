@@ -30,7 +30,7 @@ static bool run_alone(const struct run_options *options)
         alarm(CASE_SECONDS);
         run_machine(options, &result);
         fflush(stdout);
-        _exit(0);
+        exit(0); /* what counts coverage writes its files */
     }
     return waitpid(pid, &status, 0) == pid && status == 0;
 }

@@ -88,7 +88,7 @@ sim: $(B)/sim/sim ## the core as a process: RUNS=n seeds from FIRST=1, or one SE
 
 # Unit tests and the simulation once more with counters, in a build folder of their own. What the
 # programs print is not wanted here; whether they pass is other targets' business.
-COVERAGE_RUNS := 3000
+COVERAGE_RUNS := 1500
 .PHONY: coverage coverage-run
 coverage: ## lines of core/ and error returns that unit tests and the simulation reach
 	$(Q)$(MAKE) -s --no-print-directory B=build/coverage COVERAGE=1 coverage-run
