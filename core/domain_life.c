@@ -380,4 +380,5 @@ bool domain_dismantle(struct domain *d)
 void domain_free(struct domain *d)
 {
     heap_free(d);
+    heap_trim();
 }

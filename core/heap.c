@@ -36,7 +36,7 @@ static const uint16_t class_bytes[] = {16,  32,  48,  64,  128, 192,  256,
 #define CLASS_COUNT ARRAY_SIZE(class_bytes)
 
 static struct spinlock slab_lock = SPINLOCK_INIT(LOCK_RANK_SLAB);
-/* slab_lock: slabs with at least one free object, and how many of those are wholly free. */
+/* slab_lock: slabs with at least one free object, wholly free ones last, and how many of those. */
 static struct list partial[CLASS_COUNT];
 static uint8_t empty_count[CLASS_COUNT];
 static _Atomic uint64_t held_bytes, used_bytes;
@@ -145,7 +145,7 @@ static void *small_alloc(struct domain_memory *m, size_t size)
         struct slab *s = slab_create(c);
         flags = spin_lock_irqsave(&slab_lock);
         if (s != NULL) {
-            list_add(&s->list, &partial[c]);
+            list_add_tail(&s->list, &partial[c]);
             empty_count[c]++;
         }
     }
@@ -169,11 +169,12 @@ static struct slab *slab_give(struct slab *s, unsigned n)
     s->owner[n] = OWNER_FREE;
     if (--s->used_count != 0)
         return NULL;
+    list_del(&s->list);
     if (empty_count[s->class] == 0) {
         empty_count[s->class]++;
+        list_add_tail(&s->list, &partial[s->class]);
         return NULL;
     }
-    list_del(&s->list);
     return s;
 }
 
@@ -195,6 +196,31 @@ static void small_free(void *object)
     if (unneeded != NULL)
         slab_destroy(unneeded);
     account_release(owner, bytes);
+}
+
+/* The empty slab that a class keeps, taken out of its list. */
+static struct slab *slab_take_empty(unsigned c)
+{
+    struct slab *s = NULL;
+
+    unsigned long flags = spin_lock_irqsave(&slab_lock);
+    if (empty_count[c] != 0) {
+        s = list_entry(partial[c].prev, struct slab, list);
+        ASSERT(s->used_count == 0);
+        list_del(&s->list);
+        empty_count[c]--;
+    }
+    spin_unlock_irqrestore(&slab_lock, flags);
+    return s;
+}
+
+void heap_trim(void)
+{
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        struct slab *s = slab_take_empty(c);
+        if (s != NULL)
+            slab_destroy(s);
+    }
 }
 
 /* ---- whole pages ------------------------------------------------------------------------------

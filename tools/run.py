@@ -169,6 +169,7 @@ def parse():
     add("--kernel", default=defaults.kernel, help="hypervisor image (ELF or .gz)")
     add("--dom0-kernel", default=defaults.dom0_kernel)
     add("--initrd", default=defaults.initrd)
+    add("--guests", default="build/dom0/guests.cpio", help="what dom0 makes guests of; empty: nothing")
     add("--iso", default="", help="boot this CD image instead")
     add("--cmd", default=os.environ.get("KR_CMD") or None, help="run this in dom0 instead of a shell")
     add("--mem", default="3072", help="MiB, or with G behind")
@@ -181,6 +182,7 @@ def parse():
     add("--dom0-args", default="", help="added to dom0's command line")
     add("--qemu", default="", help="QEMU's program")
     add("--qemu-args", default="", help="more arguments for QEMU")
+    add("--demo", action="store_true", help="start a guest first and show it")
     add("--gdb", action="store_true", help="wait for a debugger on port 1234")
     add("--timeout", type=float, default=300, help="seconds for the boot and for the command")
     add("--log", default="build/console.log", help="where the whole console goes")
@@ -203,10 +205,12 @@ def options_of(args):
     elif sys.stdin.isatty():
         size = shutil.get_terminal_size()
         files["terminal"] = "%d %d %s\n" % (size.lines, size.columns, "xterm")
+    if args.demo:
+        files["demo"] = "\n"
     disks = [disk for item in args.disk for disk in item.split(",") if disk]
     return machine.Options(
-        kernel=args.kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, iso=args.iso,
-        qemu=args.qemu or "qemu-system-x86_64", machine=args.machine, cpu=args.cpu, cpus=args.cpus,
+        kernel=args.kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, guests=args.guests,
+        iso=args.iso, qemu=args.qemu or "qemu-system-x86_64", machine=args.machine, cpu=args.cpu, cpus=args.cpus,
         mem=mebibytes(args.mem), disks=disks, nets=[n for n in args.net.split(",") if n],
         xen_args=args.xen_args, dom0_args=args.dom0_args,
         extra=shlex.split(args.qemu_args) + (["-s", "-S"] if args.gdb else []), files=files)

@@ -6,6 +6,7 @@
 #   DISK=file,...   a disk is NVMe unless it says ahci:file or virtio:file
 #   XENARGS= DOM0ARGS=   added to the command lines of the hypervisor and of dom0
 #   KERNEL=file     another hypervisor (Debian's Xen)     ISO=1  boot build/krypton.iso
+#   DEMO=1          a guest with a disk and a network card is started first and shown
 #   QEMU=program    QEMUARGS=   TIMEOUT=seconds    V=1    show the console from the first byte
 KERNEL ?= $(B)/krypton
 
@@ -30,7 +31,7 @@ DOM0_STAMP := $(B)/dom0/stamp
 ISO_IMAGE  := $(B)/krypton.iso
 
 .PHONY: run iso dom0 gdb bench check format
-$(DOM0_STAMP): $(wildcard tools/dom0/*) $(addprefix tools/krtools/,cpio.py elf.py debian.py)
+$(DOM0_STAMP): $(wildcard tools/dom0/* tools/dom0/demo/*) $(addprefix tools/krtools/,cpio.py elf.py debian.py rootfs.py bzimage.py)
 	$(Q)python3 tools/dom0/build.py --out $(B)/dom0
 	$(Q)touch $@
 
@@ -41,7 +42,7 @@ RUN_OPTIONS = --kernel '$(KERNEL)' $(if $(MEM),--mem '$(MEM)') $(if $(CPUS),--cp
     $(if $(NET),--net '$(NET)') $(if $(XENARGS),--xen-args '$(XENARGS)') \
     $(if $(DOM0ARGS),--dom0-args '$(DOM0ARGS)') $(if $(QEMU),--qemu '$(QEMU)') \
     $(if $(QEMUARGS),--qemu-args='$(QEMUARGS)') $(if $(TIMEOUT),--timeout '$(TIMEOUT)') \
-    $(if $(V),--verbose)
+    $(if $(DEMO),--demo) $(if $(V),--verbose)
 
 # The command goes through the environment: no quoting of make or the shell touches it.
 run: export KR_CMD = $(value CMD)

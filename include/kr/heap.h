@@ -27,6 +27,10 @@ void *heap_zalloc_array(struct domain_memory *m, size_t count, size_t element_by
 /* NULL is nothing to do. The account the object was charged to must still exist. */
 void heap_free(void *object);
 
+/* Gives back the frames that are kept for the next object of their size: what a domain has cost is
+ * to be free again when it is gone. */
+void heap_trim(void);
+
 /* Bytes in frames that the heap holds, and in objects now in use. */
 uint64_t heap_held_bytes(void);
 uint64_t heap_used_bytes(void);

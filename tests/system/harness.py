@@ -90,6 +90,8 @@ class Context:
 class Scenario:
     TITLE = ""
     SCRIPT = {}
+    PRELUDE = ""  # shell text before the commands: functions for all of them
+    GUESTS = False  # dom0 has what guests are made of
     KRYPTON_ONLY = False
     MEM, CPUS, MACHINE, CPU = 3072, 1, "pc", "max"
     XEN_ARGS = DOM0_ARGS = ""
@@ -118,7 +120,8 @@ class Scenario:
             kernel=args.kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, qemu=args.qemu,
             machine=self.MACHINE, cpu=cpu, cpus=self.CPUS, mem=self.MEM, disks=list(self.DISKS),
             nets=list(self.NETS), xen_args=self.XEN_ARGS, dom0_args=self.DOM0_ARGS,
-            extra=list(self.QEMU_ARGS), files={"command": script_of(self.SCRIPT)})
+            guests=args.guests if self.GUESTS else "", extra=list(self.QEMU_ARGS),
+            files={"command": self.PRELUDE + script_of(self.SCRIPT)})
 
     def run(self):
         with Guest(self.options(), monitor=True) as guest:

@@ -11,8 +11,8 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["dom0_pc", "dom0_q35", "interrupts", "cpus", "console", "options", "payloads", "bad_input", "crash", "cd",
-         "build_twice"]
+FILES = ["guests", "guest_ends", "guest_devices", "dom0_pc", "dom0_q35", "interrupts", "cpus",
+         "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
 
 
 def scenarios():
@@ -31,6 +31,7 @@ def main():
     parser.add_argument("--kernel", default=defaults.kernel, help="the hypervisor; Debian's Xen too")
     parser.add_argument("--dom0-kernel", default=defaults.dom0_kernel)
     parser.add_argument("--initrd", default=defaults.initrd)
+    parser.add_argument("--guests", default="build/dom0/guests.cpio", help="what dom0 makes guests of")
     parser.add_argument("--qemu", default=defaults.qemu)
     parser.add_argument("--folder", default="build/system", help="for logs and disks")
     parser.add_argument("--jobs", type=int, default=int(os.environ.get("SYSTEM_JOBS", "2")),

@@ -170,6 +170,29 @@ static void test_exhaustion(void **state)
     }
 }
 
+/* An empty slab is kept for the next object of its size, until the heap is trimmed. */
+static void test_trim(void **state)
+{
+    static const size_t sizes[] = {16, 100, 1000, 1984};
+    void *objects[ARRAY_SIZE(sizes)];
+
+    heap_trim();
+    uint64_t held = heap_held_bytes();
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+        objects[i] = heap_zalloc_for(&alice, sizes[i]);
+    void *kept = heap_zalloc_for(&alice, sizes[0]);
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+        heap_free(objects[i]);
+    assert_int_equal(heap_held_bytes(), held + ARRAY_SIZE(sizes) * PAGE_SIZE);
+    heap_trim();
+    assert_int_equal(heap_held_bytes(), held + PAGE_SIZE);
+    heap_free(kept);
+    heap_trim();
+    assert_int_equal(heap_held_bytes(), held);
+    heap_trim();
+    assert_int_equal(heap_held_bytes(), held);
+}
+
 /* Each allocation of frames failed in turn: an object or NULL, nothing lost. */
 static void test_failing_frames(void **state)
 {
@@ -215,6 +238,7 @@ int main(void)
         cmocka_unit_test_teardown(test_charge, check_balance),
         cmocka_unit_test_teardown(test_random, check_balance),
         cmocka_unit_test_teardown(test_exhaustion, check_balance),
+        cmocka_unit_test_teardown(test_trim, check_balance),
         cmocka_unit_test_teardown(test_failing_frames, check_balance),
         cmocka_unit_test(test_misuse),
     };

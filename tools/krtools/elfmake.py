@@ -20,8 +20,17 @@ def xen_notes_32(base=0xc0000000, entry=0xc1000000):
         note(XEN_ELFNOTE_ENTRY, struct.pack("<I", entry))])
 
 
-def elf64(code, address, notes):
-    physical = address & 0xffffff | 0x1000000
+def xen_notes_64(base, entry):
+    return b"".join([
+        note(XEN_ELFNOTE_GUEST_OS, "linux"), note(XEN_ELFNOTE_XEN_VERSION, "xen-3.0"),
+        note(XEN_ELFNOTE_LOADER, "generic"), note(XEN_ELFNOTE_PAE_MODE, "yes"),
+        note(XEN_ELFNOTE_VIRT_BASE, struct.pack("<Q", base)),
+        note(XEN_ELFNOTE_ENTRY, struct.pack("<Q", entry))])
+
+
+def elf64(code, address, notes, physical=None):
+    if physical is None:
+        physical = address & 0xffffff | 0x1000000
     count = 1 + bool(notes)
     body = 64 + 56 * count
     programs = struct.pack("<IIQQQQQQ", 1, 7, body, address, physical, len(code), len(code), 0x1000)

@@ -44,7 +44,7 @@ def build(options, out, entry="multiboot2", timeout=1):
         os.makedirs(os.path.join(boot, "grub"))
         write(os.path.join(boot, "hypervisor"), read_image(options.kernel))
         shutil.copy(options.dom0_kernel, os.path.join(boot, "vmlinuz"))
-        write(os.path.join(boot, "initrd.gz"), appended_initrd(options.initrd, options.files))
+        write(os.path.join(boot, "initrd.gz"), appended_initrd(options))
         write(os.path.join(boot, "grub", "grub.cfg"), config(options, entry, timeout).encode())
         run = subprocess.run(
             ["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", out + ".new", folder,

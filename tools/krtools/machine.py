@@ -30,6 +30,7 @@ class Options:
     kernel: str = "build/krypton"
     dom0_kernel: str = "build/dom0/vmlinuz"
     initrd: str = "build/dom0/initrd.gz"
+    guests: str = ""  # archive with what guests are made of, put behind the initramfs
     iso: str = ""
     qemu: str = "qemu-system-x86_64"
     machine: str = "pc"
@@ -99,14 +100,16 @@ def net_arguments(nets):
     return out
 
 
-def appended_initrd(base, files):
-    """The initramfs with a second archive behind it; later files win, the kernel reads both."""
-    with open(base, "rb") as file:
-        data = file.read()
-    if not files:
+def appended_initrd(options):
+    """The initramfs with further archives behind it; later files win, the kernel reads all."""
+    data = b""
+    for path in filter(None, (options.initrd, options.guests)):
+        with open(path, "rb") as file:
+            data += bytes(-len(data) % 4) + file.read()
+    if not options.files:
         return data
     archive = Archive()
-    for name, content in files.items():
+    for name, content in options.files.items():
         archive.file("kr/" + name, content if isinstance(content, bytes) else content.encode())
     return data + bytes(-len(data) % 4) + archive.bytes()
 
@@ -148,7 +151,7 @@ class Machine:
         self._write("hypervisor", image)
         modules = options.modules
         if modules is None:
-            self._write("initrd", appended_initrd(options.initrd, options.files))
+            self._write("initrd", appended_initrd(options))
             modules = [(options.dom0_kernel, dom0_args(options)), (self.path("initrd"), "")]
         self.modules = []
         for n, (path, text) in enumerate(modules):
