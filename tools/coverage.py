@@ -36,9 +36,9 @@ class Line:
 def gcovr(build):
     """Lines by file and number, summed over all programs."""
     command = ["gcovr", "--root", ".", "--filter", "core/", "--filter", "lib/", "--filter", "arch/x86/",
-               "--gcov-ignore-parse-errors", "--json", "-", "-j", "2", build]
+               "--gcov-ignore-parse-errors", "--json", "-", build]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE,
-                                       stderr=subprocess.DEVNULL).stdout)
+                                       stderr=subprocess.DEVNULL, timeout=600).stdout)
     files = {}
     for file in report["files"]:
         lines = files.setdefault(os.path.relpath(file["file"]), {})

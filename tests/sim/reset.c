@@ -45,13 +45,13 @@ void reset_prepare(void)
 void __gcov_dump(void);
 void __gcov_reset(void);
 
-static void counters_keep(void)
+void counters_keep(void)
 {
     __gcov_dump();
     __gcov_reset();
 }
 #else
-static void counters_keep(void)
+void counters_keep(void)
 {
 }
 #endif

@@ -47,6 +47,8 @@ void rule_broken(const char *rule, const char *fmt, ...) __printf(2, 3) __noretu
 
 /* Keeps what they start with; then puts them back to that, for the next run. */
 void reset_prepare(void);
+/* Where coverage is counted: what was counted so far goes to the files. */
+void counters_keep(void);
 void reset_all(void);
 
 /* ---- trace.c ----------------------------------------------------------------------------------
