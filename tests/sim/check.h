@@ -8,7 +8,7 @@
 
 struct domain;
 
-/* No lock is held. */
+/* No lock is held, no list of calls is under way. */
 void check_locks(void);
 /* Frames, references, page tables, TLBs, heap. Start: once, before a machine runs. */
 void check_memory_start(void);

@@ -87,6 +87,8 @@ static void check_life(struct domain *d)
     bool is_begun = d->destroy_step > 0;
     uint32_t pauses = d->control_pause_count + is_begun;
 
+    RULE("domain dying", d->memory.dying == d->is_dying, "d%u: dying %u, its memory %u", d->id,
+         d->is_dying, d->memory.dying);
     RULE("domain dying", d->is_dying == is_begun, "d%u: dying %u, destruction at step %u", d->id,
          d->is_dying, d->destroy_step);
     RULE("domain pauses", d->pause_count == pauses, "d%u: pause count %u, tools %u, destruction %u",
