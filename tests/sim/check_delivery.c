@@ -128,12 +128,28 @@ static void check_ready(const struct vcpu *v, unsigned priority)
          "d%uv%u queue %u is ready, but there is no upcall", v->domain->id, v->id, priority);
 }
 
+/* In a queue that its vCPU does not know to be ready; while it takes events, the upcall masked, it
+ * may have read that already. */
+static bool is_linked_untold(struct domain *d, const struct event_port *port, uint32_t word)
+{
+    uint32_t queue = port->last_queue;
+    const struct vcpu *v =
+        queue == EVENT_QUEUE_NONE ? NULL : domain_vcpu(d, EVENT_QUEUE_VCPU(queue));
+
+    return (word & LINKED) && v && v->events.fifo && !v->info->evtchn_upcall_mask &&
+           !(v->events.fifo->control->ready & BIT(EVENT_QUEUE_PRIORITY(queue)));
+}
+
 static void check_word(struct domain *d, uint32_t number)
 {
     const struct event_port *port = event_port_get(d, number);
     const event_word_t *word = word_of(d->events.fifo, number);
     const struct vcpu *v = domain_vcpu(d, port->vcpu);
 
+    if (word)
+        RULE("lost event", !is_linked_untold(d, port, *word),
+             "d%u port %u is linked into queue %#x, which is not ready", d->id, number,
+             port->last_queue);
     if (!word || !(*word & PENDING))
         return;
     RULE("event of nobody", port->state != EVENT_FREE, "d%u port %u is pending, but not in use",
