@@ -24,6 +24,8 @@ $(B)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(B)/unit/obj/core/version.o: $(B)/gen/kr_build.h
+
 define unit_rule
 $(B)/unit/test_$(1): $(B)/unit/obj/tests/unit/test_$(1).o \
         $(patsubst %.c,$(B)/unit/obj/%.o,$(call unit_marker,SOURCES,tests/unit/test_$(1).c))
