@@ -265,10 +265,11 @@ static void object_note(void *object, size_t size_bytes, uint16_t owner)
 /* Its size; the last one of the list takes its place. */
 static size_t object_forget(void *object)
 {
-    uint32_t number = *object_number(object);
+    uint32_t number;
     size_t size_bytes;
 
     objects_enter();
+    number = *object_number(object);
     if (number >= object_count || objects[number].object != object)
         sim_failed("an object is freed that is none");
     size_bytes = objects[number].size_bytes;
