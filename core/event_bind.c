@@ -349,21 +349,32 @@ int event_close(struct domain *d, uint32_t number)
 
 /* ---- closing everything ---------------------------------------------------------------------- */
 
+/* From port *number on in its group, one that is in use; false: none, *number is the next group's.
+ */
+static bool event_used_find(struct domain *d, uint32_t *number)
+{
+    struct domain_events *e = &d->events;
+    uint32_t group = *number >> EVENT_GROUP_SHIFT;
+    uint32_t end = (group + 1) << EVENT_GROUP_SHIFT;
+
+    spin_lock(&e->lock);
+    if (e->group_free[group] == EVENT_GROUP_PORTS)
+        *number = end;
+    while (*number < end && event_port_get(d, *number)->state == EVENT_FREE)
+        ++*number;
+    spin_unlock(&e->lock);
+    return *number < end;
+}
+
 /* 0: no port was in use when looked at; -ERESTART: other work waits. */
 static int event_close_all(struct domain *d)
 {
-    struct domain_events *e = &d->events;
+    uint32_t number = 0;
 
-    for (uint32_t number = 1; number < e->port_count; number++) {
-        uint32_t group = number >> EVENT_GROUP_SHIFT;
-
-        if (number % EVENT_GROUP_PORTS == 0 && e->group_free[group] == EVENT_GROUP_PORTS) {
-            number += EVENT_GROUP_PORTS - 1;
+    while (number < d->events.port_count) {
+        if (!event_used_find(d, &number))
             continue;
-        }
-        if (event_port_get(d, number)->state == EVENT_FREE)
-            continue;
-        event_close(d, number);
+        event_close(d, number++);
         if (hypercall_should_yield())
             return -ERESTART;
     }
