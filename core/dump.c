@@ -26,7 +26,7 @@ static const char *stop_reasons(uint32_t stop)
     return stop & VCPU_STOP_BLOCKED ? "blocked" : "runnable";
 }
 
-static void dump_vcpu(struct vcpu *v)
+__reads_unlocked static void dump_vcpu(struct vcpu *v)
 {
     const struct vcpu_info *info = v->info;
 
@@ -43,7 +43,7 @@ static void dump_vcpu(struct vcpu *v)
                timer_is_set(&v->singleshot) ? ", timer set" : "");
 }
 
-static void dump_domain(struct domain *d)
+__reads_unlocked static void dump_domain(struct domain *d)
 {
     const struct domain_memory *m = &d->memory;
     struct vcpu *v;
@@ -76,27 +76,34 @@ static void dump_domains(void)
 }
 DEBUGKEY('q', "dump domains and their vCPUs", dump_domains);
 
+/* [s] held: so the vCPUs that are named cannot go. */
+static void dump_run_queue(struct cpu *cpu)
+{
+    struct vcpu *v = cpu->sched.running;
+
+    if (v)
+        log_always("    runs:   d%uv%u credit %lld us", v->domain->id, v->id,
+                   (long long)(v->sched.credit / 1000));
+    list_for_each_entry (v, &cpu->sched.queue, sched.queue)
+        log_always("    queued: d%uv%u credit %lld us", v->domain->id, v->id,
+                   (long long)(v->sched.credit / 1000));
+}
+
 static void dump_run_queues(void)
 {
     log_always("Scheduler: %s (%s), ratelimit %u us", sched_credit2.label, sched_credit2.name,
                sched_ratelimit_us);
     for (unsigned i = 0; i < cpu_count; i++) {
         struct cpu *cpu = cpu_by_id(i);
-        struct vcpu *v = cpu->current, *loaded = cpu->sched.loaded;
 
-        log_always("CPU%u: idle %llu ms, round %u, work %#x", i,
-                   (unsigned long long)(sched_idle_time_ns(cpu) / NS_PER_MS),
-                   cpu->sched.credit_round, cpu->work);
-        if (v)
-            log_always("    runs:   d%uv%u credit %lld us", v->domain->id, v->id,
-                       (long long)(v->sched.credit / 1000));
-        else if (loaded)
-            log_always("    idle, with the state of d%uv%u", loaded->domain->id, loaded->id);
-        if (!spin_try_lock(&cpu->sched.lock))
+        if (!spin_try_lock(&cpu->sched.lock)) {
+            log_always("CPU%u: busy with its queue", i);
             continue;
-        list_for_each_entry (v, &cpu->sched.queue, sched.queue)
-            log_always("    queued: d%uv%u credit %lld us", v->domain->id, v->id,
-                       (long long)(v->sched.credit / 1000));
+        }
+        log_always("CPU%u: idle %llu ms, round %u", i,
+                   (unsigned long long)(sched_idle_time_locked_ns(cpu) / NS_PER_MS),
+                   cpu->sched.credit_round);
+        dump_run_queue(cpu);
         spin_unlock(&cpu->sched.lock);
     }
 }

@@ -45,6 +45,7 @@ static void dump_domain(struct domain *d)
     struct vcpu *v;
     unsigned i;
 
+    spin_lock(&d->events.lock);
     log_always("d%u: %s, %u ports in use", d->id, event_uses_fifo(d) ? "FIFO" : "two-level",
                d->events.used_count);
     domain_for_each_vcpu(d, v, i)
@@ -57,7 +58,6 @@ static void dump_domain(struct domain *d)
                        vcpu_has_upcall(v) || !is_pending ? "" : ", masked",
                        v->polling ? ", polling" : "");
     }
-    spin_lock(&d->events.lock);
     for (uint32_t number = 1; number < d->events.port_count; number++)
         dump_port(d, number);
     spin_unlock(&d->events.lock);

@@ -18,9 +18,12 @@ static void dump_entries(struct domain *d)
     }
 }
 
-static void dump_mappings(struct grant_table *gt)
+static void dump_mappings(struct domain *d)
 {
+    struct grant_table *gt = d->grants;
+
     spin_lock(&gt->maptrack_lock);
+    log_always("d%u: %u mappings", d->id, gt->mapping_count);
     for (uint32_t i = 0; i < gt->chunk_count * GRANT_MAPPING_CHUNK; i++) {
         const struct grant_mapping *m =
             &gt->mappings[i / GRANT_MAPPING_CHUNK][i % GRANT_MAPPING_CHUNK];
@@ -39,12 +42,12 @@ static void dump_domain(struct domain *d)
 
     if (gt == NULL)
         return;
-    log_always("d%u: version %u, %u of %u frames, %u grants in use, %u mappings", d->id,
-               gt->version, gt->frame_count, gt->frame_max, gt->pinned_count, gt->mapping_count);
     spin_lock(&gt->lock);
+    log_always("d%u: version %u, %u of %u frames, %u grants in use", d->id, gt->version,
+               gt->frame_count, gt->frame_max, gt->pinned_count);
     dump_entries(d);
     spin_unlock(&gt->lock);
-    dump_mappings(gt);
+    dump_mappings(d);
 }
 
 static void dump_all(void)

@@ -19,7 +19,7 @@
 #include "sched_internal.h"
 
 static const struct sched_policy *const policy = &sched_credit2;
-uint32_t sched_ratelimit_us = 1000;
+_Atomic uint32_t sched_ratelimit_us = 1000;
 
 static void slice_expired(struct timer *t)
 {
@@ -139,8 +139,7 @@ static void review_running(struct cpu *cpu, uint64_t now)
     when = policy->review_ns(cpu, cpu->sched.running, now);
     if (when <= now)
         cpu_raise_work(cpu, CPU_WORK_SCHED);
-    else if (!timer_is_set(&cpu->sched.slice) ||
-             __atomic_load_n(&cpu->sched.slice.deadline_ns, __ATOMIC_RELAXED) > when)
+    else if (!timer_is_set(&cpu->sched.slice) || timer_deadline_ns(&cpu->sched.slice) > when)
         timer_set(&cpu->sched.slice, when);
 }
 

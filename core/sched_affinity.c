@@ -73,14 +73,19 @@ void sched_get_affinity(struct vcpu *v, struct cpu_mask *hard, struct cpu_mask *
     spin_unlock(&cpu->sched.lock);
 }
 
+uint64_t sched_idle_time_locked_ns(const struct cpu *cpu)
+{
+    uint64_t spell_ns = cpu->sched.running ? 0 : time_now_ns() - cpu->sched.idle_start_ns;
+
+    return cpu->sched.idle_ns + spell_ns;
+}
+
 uint64_t sched_idle_time_ns(struct cpu *cpu)
 {
     uint64_t idle_ns;
 
     spin_lock(&cpu->sched.lock);
-    idle_ns = cpu->sched.idle_ns;
-    if (!cpu->sched.running)
-        idle_ns += time_now_ns() - cpu->sched.idle_start_ns;
+    idle_ns = sched_idle_time_locked_ns(cpu);
     spin_unlock(&cpu->sched.lock);
     return idle_ns;
 }

@@ -61,7 +61,7 @@ static void period_ends(struct timer *t)
     s->cap_budget_ns = MIN(s->cap_budget_ns, share_ns); /* unused time is not saved up */
     s->cap_ran_ns = ran_ns;
     hold_or_release(d, s->cap_budget_ns < 0);
-    timer_set(t, MAX(t->deadline_ns + PERIOD_NS, time_now_ns()));
+    timer_set(t, MAX(timer_deadline_ns(t) + PERIOD_NS, time_now_ns()));
 }
 
 void sched_domain_init(struct domain *d)

@@ -196,7 +196,7 @@ void arch_crash_dump(void)
         sim_failed(text);
 }
 
-void arch_vcpu_dump(struct vcpu *v)
+__reads_unlocked void arch_vcpu_dump(struct vcpu *v)
 {
     log_guest(LOG_ERROR, v->domain, "vCPU %u: rip %#lx rsp %#lx", v->id, v->arch.regs.rip,
               v->arch.regs.rsp);

@@ -265,7 +265,7 @@ static long sysctl_op_scheduler_op(struct xen_sysctl *op)
         if (ratelimit_us != 0 && (ratelimit_us < XEN_SYSCTL_SCHED_RATELIMIT_MIN ||
                                   ratelimit_us > XEN_SYSCTL_SCHED_RATELIMIT_MAX))
             return -EINVAL;
-        __atomic_store_n(&sched_ratelimit_us, ratelimit_us, __ATOMIC_RELAXED);
+        sched_ratelimit_us = ratelimit_us;
         return 0;
     default: return -EINVAL;
     }

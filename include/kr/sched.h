@@ -49,7 +49,7 @@ struct vcpu_sched {
 
 /* Per-domain part: what `xl sched-credit2` sets. */
 struct domain_sched {
-    uint16_t weight;              /* [a] 1..65535 */
+    _Atomic uint16_t weight;      /* [a] 1..65535 */
     _Atomic uint16_t cap_percent; /* [a] of one CPU, 0 for none */
     struct timer cap_timer;       /* end of the cap's period; protects the next two */
     int64_t cap_budget_ns;
@@ -88,7 +88,8 @@ struct sched_policy {
     uint64_t (*review_ns)(struct cpu *cpu, struct vcpu *running, uint64_t now_ns);
 };
 extern const struct sched_policy sched_credit2;
-extern uint32_t sched_ratelimit_us; /* a vCPU runs at least so long before another may take over */
+/* A vCPU runs at least so long before another may take over. */
+extern _Atomic uint32_t sched_ratelimit_us;
 
 void sched_cpu_init(struct cpu *cpu);
 /* A new vCPU: stopped (DOWN), on this CPU. */
@@ -126,3 +127,5 @@ void sched_get_affinity(struct vcpu *v, struct cpu_mask *hard, struct cpu_mask *
 int sched_pin(struct vcpu *v, int cpu);
 /* Time a CPU has been idle since boot. */
 uint64_t sched_idle_time_ns(struct cpu *cpu);
+/* The same, [s] held. */
+uint64_t sched_idle_time_locked_ns(const struct cpu *cpu);

@@ -29,9 +29,12 @@
 #define __aligned(n)        __attribute__((aligned(n)))
 #define __used              __attribute__((used))
 #define __must_check        __attribute__((warn_unused_result))
-#define __section(s)        __attribute__((section(s)))
-#define likely(x)           __builtin_expect(!!(x), 1)
-#define unlikely(x)         __builtin_expect(!!(x), 0)
+/* A function that prints what others change, without their locks: values may be old, not invalid.
+ */
+#define __reads_unlocked __attribute__((no_sanitize("thread")))
+#define __section(s)     __attribute__((section(s)))
+#define likely(x)        __builtin_expect(!!(x), 1)
+#define unlikely(x)      __builtin_expect(!!(x), 0)
 
 /* A machine frame number: physical address >> PAGE_SHIFT. */
 typedef uint64_t mfn_t;
