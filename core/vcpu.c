@@ -28,7 +28,7 @@ static void periodic_fired(struct timer *t)
     event_raise_virq(v, VIRQ_TIMER);
     /* Ticks that were missed are not made up for. */
     if (period_ns)
-        timer_set(t, MAX(t->deadline_ns + period_ns, time_now_ns()));
+        timer_set(t, MAX(timer_deadline_ns(t) + period_ns, time_now_ns()));
 }
 
 static void poll_expired(struct timer *t)

@@ -171,7 +171,7 @@ static long domctl_op_scheduler_op(struct domain *d, struct xen_domctl *op)
         if (d->is_dying)
             return -EINVAL; /* its timer has stopped and must not start again */
         if (c->weight != 0)
-            __atomic_store_n(&d->sched.weight, c->weight, __ATOMIC_RELAXED);
+            d->sched.weight = c->weight;
         if (c->cap != UINT16_MAX) /* all ones: leave it */
             sched_set_cap(d, c->cap);
         return 0;

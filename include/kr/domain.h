@@ -60,7 +60,7 @@ struct domain {
     struct arch_domain arch;
     uint16_t id;              /* [I] */
     bool is_privileged;       /* [I] the control domain */
-    bool is_dying;            /* [d] */
+    _Atomic bool is_dying;    /* [d] to set */
     bool is_shutdown;         /* [d] */
     uint8_t shutdown_reason;  /* [d] xen/sched.h SHUTDOWN_*, or a code set beforehand */
     bool has_shutdown_code;   /* [d] SCHEDOP_shutdown_code was used */

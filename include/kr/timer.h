@@ -39,6 +39,11 @@ void timer_fini(struct timer *t);
 void timer_set(struct timer *t, uint64_t deadline_ns);
 void timer_stop(struct timer *t);
 bool timer_is_set(const struct timer *t);
+/* The last one it was set to. Any CPU, no lock. */
+static inline uint64_t timer_deadline_ns(const struct timer *t)
+{
+    return __atomic_load_n(&t->deadline_ns, __ATOMIC_RELAXED);
+}
 /* Moves to another CPU's queue, keeping the deadline. */
 void timer_migrate(struct timer *t, unsigned cpu);
 /* Runs what expired on this CPU and programs the next deadline. From cpu_do_work(). */

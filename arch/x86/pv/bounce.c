@@ -59,7 +59,7 @@ static void frame_enter(struct vcpu *v, const struct frame *f, uint64_t rip, boo
     regs->rsp = sp;
     regs->rflags = (regs->rflags & ~(uint64_t)FLAGS_CLEARED) | X86_FLAG_IF;
     if (masks_events)
-        v->info->evtchn_upcall_mask = 1;
+        __atomic_store_n(&v->info->evtchn_upcall_mask, 1, __ATOMIC_RELAXED);
 }
 
 static struct frame frame_begin(const struct vcpu *v)
