@@ -79,11 +79,12 @@ DEBUGKEY('q', "dump domains and their vCPUs", dump_domains);
 /* [s] held: so the vCPUs that are named cannot go. */
 static void dump_run_queue(struct cpu *cpu)
 {
-    struct vcpu *v = cpu->sched.running;
+    const struct vcpu *running = cpu->sched.running;
+    struct vcpu *v;
 
-    if (v)
-        log_always("    runs:   d%uv%u credit %lld us", v->domain->id, v->id,
-                   (long long)(v->sched.credit / 1000));
+    if (running)
+        log_always("    runs:   d%uv%u credit %lld us", running->domain->id, running->id,
+                   (long long)(running->sched.credit / 1000));
     list_for_each_entry (v, &cpu->sched.queue, sched.queue)
         log_always("    queued: d%uv%u credit %lld us", v->domain->id, v->id,
                    (long long)(v->sched.credit / 1000));
