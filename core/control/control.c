@@ -73,8 +73,6 @@ static void describe_vcpus(struct domain *d, struct xen_domctl_getdomaininfo *in
 
 void control_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    uint64_t max_pages = __atomic_load_n(&d->memory.max_page_count, __ATOMIC_RELAXED);
-
     memset(info, 0, sizeof(*info));
     info->domain = d->id;
     describe_vcpus(d, info);
@@ -98,8 +96,8 @@ void control_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info
     spin_unlock(&d->lock);
 
     spin_lock(&d->memory.lock);
-    info->tot_pages = __atomic_load_n(&d->memory.page_count, __ATOMIC_RELAXED);
-    info->max_pages = MIN(max_pages, (uint64_t)UINT32_MAX);
+    info->tot_pages = d->memory.page_count;
+    info->max_pages = MIN(d->memory.max_page_count, (uint64_t)UINT32_MAX);
     spin_unlock(&d->memory.lock);
     info->outstanding_pages = memory_claimed(d);
     info->shared_info_frame = d->shared_info ? virt_to_frame(d->shared_info) : ~0UL;
