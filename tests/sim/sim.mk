@@ -14,7 +14,7 @@ SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fn
               -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(SIM_LENIENT) $(XENDEFS) $(SIM_INCLUDES)
 SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block \
               page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal \
-              fpu_set_legacy fpu_set_extended hypercall domain_free_id hypercall_should_yield
+              fpu_set_legacy fpu_set_extended hypercall domain_free_id hypercall_should_yield control_enter
 SIM_LDFLAGS := -no-pie $(SIM_WRAPS:%=-Wl,--wrap=%)
 SIM_TESTS  := $(filter-out tests/sim/main.c tests/sim/fuzz_%.c,$(wildcard tests/sim/*.c))
 # The C library has a sched_yield(), too, which the sanitizers call.
@@ -28,12 +28,12 @@ $(B)/$(1)/%.c.o: %.c
 $(B)/$(1)/%.S.o: %.S
 	@mkdir -p $$(@D)
 	$$(Q)$$($(2)_CC) $$($(2)_CFLAGS) -c -o $$@ $$<
-$(B)/$(1)/hypervisor.o: $(patsubst %,$(B)/$(1)/%.o,$(SIM_CORE) $(SIM_PORT))
-	$$(Q)ld -r -o $$@.first $$^
+$(B)/$(1)/hypervisor.o: $(patsubst %,$(B)/$(1)/%.o,$(SIM_CORE) $(SIM_PORT)) tests/sim/sim.mk
+	$$(Q)ld -r -o $$@.first $$(filter %.o,$$^)
 	$$(Q)$$(if $$($(2)_NO_SYMBOLS),python3 tools/symbols.py --empty,nm -n -S $$@.first | python3 tools/symbols.py) \
 	    > $$(@D)/symbols.c
 	$$(Q)$$($(2)_CC) $$($(2)_CFLAGS) -c -o $$(@D)/symbols.o $$(@D)/symbols.c
-	$$(Q)ld -r $(SIM_WRAPS:%=--wrap=%) -o $$@ $$^ $$(@D)/symbols.o
+	$$(Q)ld -r $(SIM_WRAPS:%=--wrap=%) -o $$@ $$(filter %.o,$$^) $$(@D)/symbols.o
 	$$(Q)objcopy $(SIM_KEEP) $$@
 endef
 
