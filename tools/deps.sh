@@ -46,8 +46,7 @@ needs() {
         echo "zstd zstd"
         echo "lz4 lz4" ;;
     coverage)
-        needs test
-        echo "gcovr gcovr" ;;
+        needs test ;; # gcov comes with gcc
     fuzz)
         needs build
         echo "clang clang"

@@ -17,8 +17,9 @@ static struct {
     bool is_done;
 } job;
 
-const struct faults_script *const faults_scripts[] = {sweep_scripts, guest_scripts, control_scripts,
-                                                      error_scripts, NULL};
+const struct faults_script *const faults_scripts[] = {
+    sweep_scripts,   guest_scripts,          control_scripts,       error_scripts,
+    refusal_scripts, domctl_refusal_scripts, guest_refusal_scripts, NULL};
 
 const struct faults_script *faults_script(unsigned number)
 {
@@ -45,6 +46,19 @@ long script_map(struct actor *a, unsigned n, uint64_t mfn, bool is_writable)
 
     return call(a, __HYPERVISOR_update_va_mapping, script_window_va(n), mfn ? entry : 0,
                 UVMF_INVLPG | UVMF_LOCAL, 0, 0);
+}
+
+uint64_t script_readonly(struct actor *a, const void *object, size_t size_bytes)
+{
+    sim_guest_write(a->guest, sim_page_va(SIM_PFN_FREE), object, size_bytes);
+    script_expect("a page mapped read-only", script_map(a, 0, own_frame(a, SIM_PFN_FREE), false),
+                  0);
+    return script_window_va(0);
+}
+
+void script_expect(const char *what, long result, long expected)
+{
+    RULE("script", result == expected, "%s: %ld, not %ld", what, result, expected);
 }
 
 static void sched(struct actor *a, unsigned op)

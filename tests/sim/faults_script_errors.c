@@ -9,13 +9,9 @@
 #include <stdatomic.h>
 
 #include <xen/event_channel.h>
-#include <xen/hypfs.h>
 #include <xen/platform.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
-#include <xen/version.h>
-
-#define NOWHERE ((void *)8)
 
 static void affinity_nowhere(struct actor *a)
 {
@@ -61,22 +57,6 @@ static void platform_errors(struct actor *a)
     RULE("script", platform(a, XENPF_firmware_info, &op) == -ESRCH, "there is a disk");
     op = (struct xen_platform_op){.u.symdata = {.namelen = 64, .name.p = NOWHERE}};
     RULE("script", platform(a, XENPF_get_symbol, &op) == -EFAULT, "a name went nowhere");
-}
-
-static void strings_nowhere(struct actor *a)
-{
-    static const char root[] = "/";
-    uint64_t readonly = sim_page_va(SIM_PFN_TABLES + 3);
-    struct xen_build_id id = {.len = 64};
-
-    call(a, __HYPERVISOR_hypfs_op, XEN_HYPFS_OP_read, args_put(a, 1, root, sizeof(root)),
-         sizeof(root), readonly, PAGE_SIZE);
-    call(a, __HYPERVISOR_console_io, 1 /* read */, 16, (uint64_t)NOWHERE, 0, 0);
-    call(a, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, (uint64_t)NOWHERE, 0, 0, 0);
-    /* The length is at the very end of what is mapped, the id would be behind it. */
-    sim_guest_write(a->guest, sim_page_va(a->model->page_count) - sizeof(id), &id, sizeof(id));
-    call(a, __HYPERVISOR_xen_version, XENVER_build_id,
-         sim_page_va(a->model->page_count) - sizeof(id), 0, 0, 0);
 }
 
 static void ports_without_events(struct actor *a)
@@ -137,7 +117,6 @@ static void errors_meet(struct actor *a)
     affinity_nowhere(a);
     create_odd(a);
     platform_errors(a);
-    strings_nowhere(a);
     ports_without_events(a);
     states_of_a_moment(a);
     a->is_careful = false;

@@ -41,8 +41,7 @@ static struct alloc_object objects[OBJECTS_MAX];
 static unsigned object_count;
 static atomic_flag objects_lock = ATOMIC_FLAG_INIT; /* CPUs may be threads */
 
-/* Sparse, as RAM is; zero. */
-static void *table_map(size_t bytes)
+void *sparse_table_map(size_t bytes)
 {
     void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -110,7 +109,7 @@ static uint64_t *concealed; /* bits by frame */
 static uint64_t *concealed_word(mfn_t mfn)
 {
     if (!concealed)
-        concealed = table_map((SIM_RAM_MAX >> PAGE_SHIFT) / 8);
+        concealed = sparse_table_map((SIM_RAM_MAX >> PAGE_SHIFT) / 8);
     return &concealed[mfn / 64];
 }
 
@@ -241,7 +240,7 @@ static uint32_t *object_number(const void *object)
     static uint32_t *table;
 
     if (!table) {
-        table = table_map(SIM_RAM_MAX / OBJECT_ALIGN * sizeof(*table));
+        table = sparse_table_map(SIM_RAM_MAX / OBJECT_ALIGN * sizeof(*table));
     }
     return &table[virt_to_phys(object) / OBJECT_ALIGN];
 }

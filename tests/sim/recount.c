@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define TALLIES_MAX (1U << 20)
 
@@ -20,21 +19,11 @@ static mfn_t explained = MFN_INVALID;
 static char explanation[400];
 static size_t explanation_length;
 
-static void *table_map(size_t bytes)
-{
-    void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (table == MAP_FAILED)
-        abort();
-    return table;
-}
-
 void check_memory_start(void)
 {
     if (!tallies) {
-        tallies = table_map(TALLIES_MAX * sizeof(*tallies));
-        number_of = table_map((SIM_RAM_MAX >> PAGE_SHIFT) * sizeof(*number_of));
+        tallies = sparse_table_map(TALLIES_MAX * sizeof(*tallies));
+        number_of = sparse_table_map((SIM_RAM_MAX >> PAGE_SHIFT) * sizeof(*number_of));
     }
     check_frames_start();
     check_heap_start();

@@ -89,6 +89,8 @@ struct alloc_object {
     uint16_t owner;
 };
 const struct alloc_object *alloc_objects(unsigned *count);
+/* A table of zeros that is never given back; it takes memory only where it is written. */
+void *sparse_table_map(size_t bytes);
 /* Was this frame, which somebody still holds, the hypervisor's (page_conceal())? */
 bool alloc_was_exposed(mfn_t mfn);
 
