@@ -54,7 +54,7 @@ struct grant_mapping {
 
 struct grant_table {
     struct spinlock lock;
-    uint8_t version;                    /* [g] 1 or 2 */
+    _Atomic uint8_t version;            /* [g] to change: 1 or 2 */
     uint8_t version_max;                /* [I] */
     bool is_dead;                       /* [g] the domain dies: no new use, the frames are gone */
     uint32_t frame_max;                 /* [I] */
