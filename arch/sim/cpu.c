@@ -22,6 +22,7 @@
 #define POINT_NS_MAX    64
 #define CPU_STACK_BYTES (512 * KIB)
 #define RELAX_NS        100
+#define LINGER_BITS     12
 #define MOVES_MAX       3000000
 #define JUMPS_MAX       100
 
@@ -49,13 +50,22 @@ bool sim_cpu_can_go_on(const struct sim_cpu *cpu)
 /* One of those that can, NULL for none. */
 static struct sim_cpu *choose(void)
 {
-    struct sim_cpu *able[SIM_CPU_COUNT_MAX];
+    struct sim_cpu *able[SIM_CPU_COUNT_MAX], *lingering = NULL;
     unsigned count = 0;
 
-    for (unsigned i = 0; i < cpu_count; i++)
-        if (sim_cpu_can_go_on(sim_cpu_by_id(i)))
-            able[count++] = sim_cpu_by_id(i);
-    return count ? able[sim_random_below(SIM_STREAM_SCHEDULE, count)] : NULL;
+    for (unsigned i = 0; i < cpu_count; i++) {
+        struct sim_cpu *cpu = sim_cpu_by_id(i);
+
+        if (!sim_cpu_can_go_on(cpu))
+            continue;
+        if (cpu->lingers == 0)
+            able[count++] = cpu;
+        else {
+            cpu->lingers--;
+            lingering = cpu;
+        }
+    }
+    return count ? able[sim_random_below(SIM_STREAM_SCHEDULE, count)] : lingering;
 }
 
 /* From 0 to twice the mean. */
@@ -127,6 +137,15 @@ void sim_interleave(void)
         return;
     sim_time_pass(sim_random_below(SIM_STREAM_TIME, POINT_NS_MAX));
     hand_over(sim_cpu_self(), choose());
+}
+
+void sim_linger(void)
+{
+    struct sim_cpu *cpu = sim_cpu_self();
+
+    cpu->lingers = 1U << sim_random_below(SIM_STREAM_SCHEDULE, LINGER_BITS);
+    sim_interleave();
+    cpu->lingers = 0;
 }
 
 /* Whoever spins waits for another CPU. */

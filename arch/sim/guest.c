@@ -116,15 +116,22 @@ static void deliver(struct sim_guest *g, struct x86_regs *regs)
         write_cr2(g->fault_address);
         trap_from_guest(regs);
         break;
-    case LEAVE_PAUSE: break;
+    case LEAVE_PAUSE:
+    case LEAVE_NOT: break;
     }
 }
 
+/* What other CPUs do while the guest takes its time it sees at once; the interrupts that they send
+ * are still on their way. */
 static void fibre_enter(struct sim_guest *g)
 {
-    g->cpu->is_in_guest = true;
-    fibre_switch(&g->cpu->fibre, &g->fibre);
-    g->cpu->is_in_guest = false;
+    do {
+        g->cpu->is_in_guest = true;
+        fibre_switch(&g->cpu->fibre, &g->fibre);
+        g->cpu->is_in_guest = false;
+        if (g->leave == LEAVE_NOT)
+            sim_linger();
+    } while (g->leave == LEAVE_NOT);
 }
 
 void sim_guest_run(struct vcpu *v)

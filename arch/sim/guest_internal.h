@@ -6,7 +6,8 @@
 #include <sim/fibre.h>
 #include <sim/guest.h>
 
-enum leave { LEAVE_SYSCALL, LEAVE_TRAP, LEAVE_PAUSE };
+/* LEAVE_NOT: it stays in guest mode, and takes its time. */
+enum leave { LEAVE_SYSCALL, LEAVE_TRAP, LEAVE_PAUSE, LEAVE_NOT };
 
 struct sim_guest {
     struct vcpu *vcpu;

@@ -2,7 +2,9 @@
 /* The part of a guest kernel (sim/guest.h) that lies between its code and the hypervisor: system
  * calls and faults out, handlers' entries and exits in, memory through the MMU. In guest mode. */
 #include <kr/errno.h>
+#include <sim/machine.h>
 #include <sim/mmu.h>
+#include <sim/random.h>
 #include <x86/msr.h>
 
 #include <xen/xen.h>
@@ -184,6 +186,12 @@ void sim_guest_pause(struct sim_guest *g)
     regs_of(g)->rip = SIM_PC_RUN;
     leave(g, LEAVE_PAUSE);
     wait_for(g, SIM_PC_RUN);
+}
+
+void sim_guest_linger(struct sim_guest *g)
+{
+    if (sim_random_one_in(SIM_STREAM_SCHEDULE, sim_machine_config()->linger_one_in))
+        leave(g, LEAVE_NOT);
 }
 
 /* A fault is first the hypervisor's to mend; then the access is tried again. */

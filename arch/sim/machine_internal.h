@@ -25,6 +25,8 @@ void sim_cpus_start(void);
 void sim_cpus_stop(void);
 void sim_machine_off(enum sim_end end) __noreturn;
 void sim_cpu_main(void *cpu) __noreturn;
+/* A guest takes its time: other CPUs go on, and get far. */
+void sim_linger(void);
 /* It does not wait, or what it waits for is there. */
 bool sim_cpu_can_go_on(const struct sim_cpu *cpu);
 /* All wait: to the time of the next timer. False: there is none, or that has led nowhere. */

@@ -93,6 +93,8 @@ static bool walk(struct sim_cpu *cpu, uint64_t va, bool is_write, struct sim_tlb
                                   .mfn = pte_frame(entry),
                                   .is_writable = is_write,
                                   .is_ram = frame_is_ram(pte_frame(entry))};
+    if (out->is_ram)
+        out->use = sim_frame_use(out->mfn);
     return true;
 }
 
@@ -103,6 +105,8 @@ static bool translate(struct sim_cpu *cpu, uint64_t va, bool is_write, struct si
 
     if (e->page == (va >> PAGE_SHIFT) + 1 && (e->is_writable || !is_write)) {
         *out = *e;
+        if (e->is_ram)
+            sim_tlb_hit(cpu, e, is_write);
         return true;
     }
     if (!walk(cpu, va, is_write, out, error_code))

@@ -31,6 +31,8 @@ void check_timers(void);
 void check_events(void);
 /* check_delivery.c */
 void check_event_delivery(struct domain *d);
+/* check_fifo.c: of a guest that keeps to the ABI. */
+void check_fifo_queues(struct domain *d);
 /* Grant tables and what was mapped through them. */
 void check_grants(void);
 /* Mappings that hold a reference on the domain. Counted by check_grants(). */

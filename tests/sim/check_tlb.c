@@ -2,12 +2,17 @@
 /*
  * What the CPUs' TLBs still have. An entry may be older than the page tables, but not older than
  * the last time its frame was given another use: then somebody could read or write what is not his.
+ * Looked at while the machine stands still, all of them; and as it runs, those that a CPU goes by,
+ * because it may lose them again before anybody looks.
  */
 #include "recount.h"
 
 #include <sim/cpu.h>
 #include <x86/map.h>
 #include <x86/pv.h>
+
+#include <stdlib.h>
+#include <sys/mman.h>
 
 static bool is_protected(const struct page *p)
 {
@@ -65,4 +70,89 @@ void check_tlb(void)
             if (cpu->tlb[j].page)
                 entry_check(cpu, &cpu->tlb[j]);
     }
+}
+
+/* ---- as the machine runs ----------------------------------------------------------------------
+ * The functions that give a frame another owner are called through here (tests/sim/sim.mk). */
+
+/* In the low bits, how many are about to take it from its owner: page_steal() waits for the TLBs at
+ * its end. */
+#define USE_STOLEN 1U
+#define USE_NEXT   (2U * SIM_CPU_COUNT_MAX)
+#define USE_MASK   (~(USE_NEXT - 1))
+
+/* A word by frame, never reset: that a number is another one is all that it says. */
+static uint32_t *use_of(mfn_t mfn)
+{
+    static uint32_t *uses;
+
+    if (!uses)
+        uses = mmap(NULL, (SIM_RAM_MAX >> PAGE_SHIFT) * sizeof(*uses), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (uses == MAP_FAILED)
+        abort();
+    return &uses[mfn];
+}
+
+static void use_change(mfn_t first, uint64_t count)
+{
+    for (mfn_t mfn = first; mfn < first + count; mfn++)
+        __atomic_fetch_add(use_of(mfn), USE_NEXT, __ATOMIC_RELAXED);
+}
+
+int __real_page_assign(struct domain_memory *m, mfn_t mfn, unsigned order);
+int __wrap_page_assign(struct domain_memory *m, mfn_t mfn, unsigned order)
+{
+    use_change(mfn, BIT(order));
+    return __real_page_assign(m, mfn, order);
+}
+
+void __real_page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type);
+void __wrap_page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type)
+{
+    use_change(mfn, 1);
+    __real_page_expose(m, mfn, type);
+}
+
+int __real_page_steal(struct domain_memory *m, struct page *p);
+int __wrap_page_steal(struct domain_memory *m, struct page *p)
+{
+    int rc;
+
+    __atomic_fetch_add(use_of(page_mfn(p)), USE_STOLEN, __ATOMIC_RELAXED);
+    rc = __real_page_steal(m, p);
+    __atomic_fetch_sub(use_of(page_mfn(p)), USE_STOLEN, __ATOMIC_RELAXED);
+    if (rc == 0)
+        use_change(page_mfn(p), 1);
+    return rc;
+}
+
+uint32_t sim_frame_use(mfn_t mfn)
+{
+    return __atomic_load_n(use_of(mfn), __ATOMIC_RELAXED) & USE_MASK;
+}
+
+static bool is_domains(const struct page *p)
+{
+    enum page_state state = page_state(p);
+
+    return state == PAGE_GUEST || state == PAGE_EXPOSED || state == PAGE_DYING ||
+           (__atomic_load_n(use_of(page_mfn(p)), __ATOMIC_RELAXED) & ~USE_MASK);
+}
+
+/* Until a new type's contents are checked, and while they are given up, others may still write. */
+void sim_tlb_hit(const struct sim_cpu *cpu, const struct sim_tlb_entry *e, bool is_write)
+{
+    const struct page *p = page_of(e->mfn);
+    uint32_t type = __atomic_load_n(&p->type, __ATOMIC_RELAXED);
+
+    RULE(
+        "TLB", e->use == sim_frame_use(e->mfn) && is_domains(p),
+        "CPU %u goes by its TLB to page %#lx, frame %#lx, which has another owner by now: state %u",
+        cpu->cpu.id, e->page - 1, e->mfn, p->state);
+    RULE("TLB",
+         !is_write || !(type & PAGE_TYPE_VALID) || page_type_of(type) < PAGE_TYPE_L1 ||
+             !(type & PAGE_TYPE_COUNT_MASK),
+         "CPU %u writes by its TLB to page %#lx, frame %#lx, which has type word %#x by now",
+         cpu->cpu.id, e->page - 1, e->mfn, type);
 }

@@ -24,6 +24,14 @@ struct fifo_model {
     bool is_growing; /* a page is on its way */
 };
 
+/* A port, as port_model.c sees it from outside. */
+#define PORTS_KNOWN 1024
+struct port_model {
+    uint32_t ends;  /* how often its event was taken, or the port closed */
+    bool is_raised; /* by somebody, and not taken since */
+    bool is_moved;  /* to another vCPU or priority, since it was last seen in no queue */
+};
+
 struct vcpu_model {
     bool has_fpu_pattern;
     uint64_t fpu_pattern;
@@ -49,6 +57,15 @@ void fifo_mask(struct actor *a, uint32_t port);
 /* False: the hypervisor has to do it. */
 bool fifo_unmask(struct actor *a, uint32_t port);
 void fifo_forget(struct domain_model *m);
+
+/* ---- port_model.c -----------------------------------------------------------------------------
+ */
+
+struct domain;
+/* NULL: one that nothing is noted of. */
+struct port_model *port_model(const struct domain *d, uint32_t number);
+/* The guest has cleared a pending bit that was set. */
+void port_model_take(const struct domain *d, uint32_t number);
 
 /* ---- gen_instruction.c ------------------------------------------------------------------------
  */

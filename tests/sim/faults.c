@@ -124,7 +124,8 @@ static void look(struct actor *a, struct snapshot *s)
  *   domctl createdomain             the table of ids keeps the part that was made for this one
  *   grant_table_op, one entry       its status; a chunk of handles for mappings stays
  *   lists with more than one entry  (grant_table_op, mmu_update, mmuext_op, multicall, exchange):
- *                                   those before the one that failed are done; not compared
+ *                                   those before the one that failed are done; not compared here,
+ *                                   but by scripts of their own (faults_script_lists.c)
  */
 
 enum outcome { DONE, FAILED, FAILED_BATCH, PARTLY };
@@ -375,4 +376,56 @@ long faults_call(struct actor *a, unsigned nr, const uint64_t args[6])
         faults_count->sites[nr % 64]++;
     }
     return result < 0 ? result : result + t.done;
+}
+
+/* ---- lists ------------------------------------------------------------------------------------
+ */
+
+long faults_list_call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+    const uint64_t args[6] = {a0, a1, a2};
+    long result = sim_hypercall(a->guest, nr, args);
+
+    trace_call(a, nr, args, result);
+    return result;
+}
+
+/* True: an allocation failed. */
+static bool list_try(struct actor *a, const struct faults_list *list, uint64_t n)
+{
+    char text[300];
+
+    look(a, &before);
+    now.failed_before = alloc_failed_count();
+    alloc_fail_after(n, true);
+    list->make(a);
+    alloc_fail_after(0, false);
+    list->undo(a);
+    if (alloc_failed_count() == now.failed_before)
+        return false;
+    now.failed_before = alloc_failed_count();
+    faults_count->failures++;
+    look(a, &after);
+    if (!now.is_comparable)
+        return true;
+    faults_count->compared++;
+    if (!snapshot_equals(&before, &after, text, sizeof(text)))
+        rule_broken("no memory",
+                    "%s, allocation %lu and all after failed: what was done was undone, but %s",
+                    list->name, n, text);
+    return true;
+}
+
+bool faults_list_try(struct actor *a, const struct faults_list *list)
+{
+    uint64_t compared = faults_count->compared, n = 1;
+
+    now.actor = a;
+    now.vcpu = a->vcpu;
+    while (list_try(a, list, n))
+        n++;
+    now.actor = NULL;
+    faults_count->calls++;
+    faults_count->allocating++;
+    return n > 1 && faults_count->compared != compared;
 }

@@ -39,6 +39,18 @@ void faults_note_entry(const struct actor *a);
 /* The result of the call when nothing fails. */
 long faults_call(struct actor *a, unsigned nr, const uint64_t args[6]);
 
+/* A list of operations, each of its allocations failed, and all after it. `make` does the call and
+ * notes which entries it says were done; `undo` takes back these and no others: then everything
+ * must be as it was. True: `make` had to do without memory at least once. */
+struct faults_list {
+    const char *name;
+    void (*make)(struct actor *a);
+    void (*undo)(struct actor *a);
+};
+bool faults_list_try(struct actor *a, const struct faults_list *list);
+/* For these: not tried any further. Traced. */
+long faults_list_call(struct actor *a, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2);
+
 /* ---- prepared situations (faults_script*.c) ---------------------------------------------------
  */
 

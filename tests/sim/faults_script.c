@@ -18,7 +18,7 @@ static struct {
 } job;
 
 const struct faults_script *const faults_scripts[] = {
-    sweep_scripts,   guest_scripts,          control_scripts,       error_scripts,
+    sweep_scripts,   guest_scripts,          control_scripts,       error_scripts, list_scripts,
     refusal_scripts, domctl_refusal_scripts, guest_refusal_scripts, NULL};
 
 const struct faults_script *faults_script(unsigned number)

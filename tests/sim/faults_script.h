@@ -7,13 +7,17 @@
 #include <xen/xen.h>
 
 extern const struct faults_script sweep_scripts[], guest_scripts[], control_scripts[],
-    error_scripts[], refusal_scripts[], domctl_refusal_scripts[], guest_refusal_scripts[];
+    error_scripts[], list_scripts[], refusal_scripts[], domctl_refusal_scripts[],
+    guest_refusal_scripts[];
 
 /* The domain that the control domain has built, 0 when there is none. */
 uint16_t script_guest(void);
 /* Pages of the caller's L1 table that map nothing at first. */
 uint64_t script_window_va(unsigned n);
 long script_map(struct actor *a, unsigned n, uint64_t mfn, bool is_writable);
+/* The caller's grant table: its version; its first frames (listed), 0 or what is wrong. */
+void script_grant_version(struct actor *a, unsigned version);
+long script_grant_frames(struct actor *a, unsigned frame_count, uint64_t *frames);
 
 /* ---- refusals (faults_script_refuse*.c) -------------------------------------------------------
  * Every error that the hypercall layer returns is returned once, and looked at: `make coverage`

@@ -74,7 +74,7 @@ static void fifo(struct actor *a)
 /* ---- grants -----------------------------------------------------------------------------------
  */
 
-static long table_grow(struct actor *a, unsigned frame_count, uint64_t *frames)
+long script_grant_frames(struct actor *a, unsigned frame_count, uint64_t *frames)
 {
     struct gnttab_setup_table op = {.dom = DOMID_SELF, .nr_frames = frame_count};
     long rc;
@@ -86,7 +86,7 @@ static long table_grow(struct actor *a, unsigned frame_count, uint64_t *frames)
     return args_get(a, 1, frames, frame_count * sizeof(frames[0])) && rc == 0 ? op.status : -1;
 }
 
-static void version_set(struct actor *a, unsigned version)
+void script_grant_version(struct actor *a, unsigned version)
 {
     struct gnttab_set_version op = {.version = version};
 
@@ -100,12 +100,12 @@ static void tables(struct actor *a)
     uint64_t frames[TABLE_PAGES] = {0};
     struct gnttab_get_status_frames status = {.dom = DOMID_SELF, .nr_frames = 2};
 
-    version_set(a, 2);
-    version_set(a, 1);
+    script_grant_version(a, 2);
+    script_grant_version(a, 1);
     for (unsigned i = 1; i <= TABLE_PAGES - 1; i++)
-        table_grow(a, i, frames);
-    version_set(a, 2);
-    table_grow(a, TABLE_PAGES, frames);
+        script_grant_frames(a, i, frames);
+    script_grant_version(a, 2);
+    script_grant_frames(a, TABLE_PAGES, frames);
     status.frame_list.p = (void *)args_put(a, 1, frames, sizeof(frames));
     args_put(a, 0, &status, sizeof(status));
     call(a, __HYPERVISOR_grant_table_op, GNTTABOP_get_status_frames, args_page(a), 1, 0, 0);
@@ -158,8 +158,8 @@ static void mappings(struct actor *a)
     struct gnttab_unmap_grant_ref unmap = {.host_addr = script_window_va(1)};
     uint64_t frames[TABLE_PAGES] = {0};
 
-    version_set(a, 1);
-    table_grow(a, 2, frames);
+    script_grant_version(a, 1);
+    script_grant_frames(a, 2, frames);
     script_map(a, 0, frames[0], true);
     entry_make(a, FIRST_REF, own_frame(a, SIM_PFN_FREE));
     grant_op(a, GNTTABOP_copy, &copy, sizeof(copy));

@@ -124,6 +124,7 @@ static bool take_one(struct actor *a, struct evtchn_fifo_control_block *control,
     *head = unlink(word);
     if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & (PENDING | MASKED)) == PENDING) {
         __atomic_fetch_and(word, ~(uint32_t)PENDING, __ATOMIC_SEQ_CST);
+        port_model_take(a->domain, port);
         trace_note(a, "FIFO event", port, queue, 0);
     }
     return *head != 0;

@@ -53,6 +53,8 @@ struct domain_model {
     struct pool pirqs;
     struct pool offers; /* event_offer(): ports that wait for another domain */
     struct fifo_model fifo;
+    struct port_model port[PORTS_KNOWN];
+    uint64_t taken_count; /* events, on any port, and ports closed */
     struct vcpu_model vcpus[SIM_VCPU_MAX];
     unsigned grant_version;   /* 0: table not mapped yet */
     uint64_t grant_table_pfn; /* where it has mapped its grant table; 0: nowhere */

@@ -13,16 +13,19 @@
 
 #include <string.h>
 
-#define WORDS      (PAGE_SIZE / sizeof(uint64_t))
-#define USES_MAX   3
-#define FAVOURITES 4
-#define FIRST_PFN  (SIM_PFN_FREE + 4)
-#define LIST_PIECE 1
+#define WORDS          (PAGE_SIZE / sizeof(uint64_t))
+#define USES_MAX       3
+#define FAVOURITES     4
+#define PAUSES_MAX     16
+#define SHOWN_USES_MAX 12
+#define FIRST_PFN      (SIM_PFN_FREE + 4)
+#define LIST_PIECE     1
 
 static bool use(struct actor *a, uint64_t pfn, bool is_write)
 {
     uint64_t va = sim_page_va(pfn) + pick(a, WORDS) * sizeof(uint64_t), value = pick_word(a);
 
+    sim_guest_linger(a->guest);
     return is_write ? sim_guest_write(a->guest, va, &value, sizeof(value))
                     : sim_guest_read(a->guest, va, &value, sizeof(value));
 }
@@ -39,6 +42,40 @@ static void use_after(struct actor *a, uint64_t pfn)
     for (unsigned i = 0; i < count; i++)
         done += use(a, pfn, pick_one_in(a, 2));
     trace_note(a, "old translation", pfn, count, done);
+}
+
+/* Whatever another vCPU shows has an end; pfn 0: this one does no more. */
+static void page_show(struct actor *a, uint64_t pfn)
+{
+    a->model->memory.shown_pfn = pfn;
+    a->model->memory.shown_by = a->vcpu->id;
+    a->model->memory.shown_uses = 0;
+}
+
+/* Makes other vCPUs' TLBs have a page, and goes on while one of them is in the middle of using it.
+ */
+static void page_share(struct actor *a, uint64_t pfn)
+{
+    page_show(a, pfn);
+    for (unsigned i = pick(a, PAUSES_MAX); i > 0 && a->model->memory.shown_uses == 0; i--) {
+        sim_guest_pause(a->guest);
+        use(a, pfn, false);
+    }
+}
+
+void shown_page_use(struct actor *a)
+{
+    struct memory_model *m = &a->model->memory;
+    uint64_t pfn = m->shown_pfn;
+    unsigned done = 0;
+
+    if (!pfn || m->shown_by == a->vcpu->id)
+        return;
+    for (unsigned i = pick_range(a, 2, SHOWN_USES_MAX); m->shown_pfn == pfn && i > 0; i--) {
+        done += use(a, pfn, pick_one_in(a, 2));
+        m->shown_uses++;
+    }
+    trace_note(a, "uses a shown page", pfn, 0, done);
 }
 
 /* A few pages that all vCPUs use, so that several TLBs have them, in places there that stacks and
@@ -110,14 +147,15 @@ static void use_and_give_up(struct actor *a)
     if (!is_writable)
         page_map_readonly(a, pfn);
     use(a, pfn, is_writable);
-    for (unsigned i = pick(a, 4); i > 0; i--) /* others may use it, too */
-        sim_guest_pause(a->guest);
+    page_share(a, pfn);
     if (map_lazily(a, pfn, 0) != 0 ||
         !(pick_one_in(a, 2) ? give_up(a, pfn, &mfn) : exchange(a, pfn, &mfn))) {
+        page_show(a, 0);
         page_restore(a, pfn);
         return;
     }
     use_after(a, pfn);
+    page_show(a, 0);
     page_frame_set(a, pfn, mfn);
     if (mfn)
         page_restore(a, pfn);
@@ -130,8 +168,10 @@ static bool make_l1(struct actor *a, uint64_t pfn)
     uint64_t entries[WORDS] = {0};
 
     entries[pick(a, WORDS)] = pte_make(own_frame(a, pick_pfn(a)), PTE_P | PTE_US);
-    return sim_guest_write(a->guest, sim_page_va(pfn), entries, PAGE_SIZE) &&
-           map_lazily(a, pfn, pte_make(own_frame(a, pfn), PTE_P | PTE_US)) == 0 &&
+    if (!sim_guest_write(a->guest, sim_page_va(pfn), entries, PAGE_SIZE))
+        return false;
+    page_share(a, pfn);
+    return map_lazily(a, pfn, pte_make(own_frame(a, pfn), PTE_P | PTE_US)) == 0 &&
            mmuext_one(a, MMUEXT_PIN_L1_TABLE, own_frame(a, pfn)) == 0;
 }
 
@@ -146,6 +186,7 @@ static void use_and_make_table(struct actor *a)
         sim_guest_pause(a->guest);
         mmuext_one(a, MMUEXT_UNPIN_TABLE, own_frame(a, pfn));
     }
+    page_show(a, 0);
     page_restore(a, pfn);
 }
 
@@ -156,8 +197,10 @@ static bool make_gdt(struct actor *a, uint64_t pfn)
 
     for (unsigned i = 0; i < USES_MAX; i++)
         entries[pick(a, WORDS)] = 0x00cff3000000ffff | (pick_one_in(a, 4) ? pick_word(a) : 0);
-    return sim_guest_write(a->guest, sim_page_va(pfn), entries, PAGE_SIZE) &&
-           map_lazily(a, pfn, pte_make(frames[0], PTE_P | PTE_US)) == 0 &&
+    if (!sim_guest_write(a->guest, sim_page_va(pfn), entries, PAGE_SIZE))
+        return false;
+    page_share(a, pfn);
+    return map_lazily(a, pfn, pte_make(frames[0], PTE_P | PTE_US)) == 0 &&
            call(a, __HYPERVISOR_set_gdt, args_put(a, LIST_PIECE, frames, sizeof(frames)), WORDS, 0,
                 0, 0) == 0;
 }
@@ -173,6 +216,7 @@ static void use_and_make_gdt(struct actor *a)
         sim_guest_pause(a->guest);
         call(a, __HYPERVISOR_set_gdt, 0, 0, 0, 0, 0);
     }
+    page_show(a, 0);
     page_restore(a, pfn);
 }
 

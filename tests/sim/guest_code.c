@@ -103,6 +103,7 @@ static void step(struct actor *a)
     }
     if (!run_step_begin(a))
         return;
+    shown_page_use(a);
     op = choose(a);
     if (op && op->group == GROUP_SCRIBBLE)
         a->model->scribbles = true;

@@ -79,6 +79,8 @@ struct memory_model {
     struct grant_out out[GRANTS_OUT_MAX];
     struct grant_in in[GRANT_MAP_SLOTS];
     struct table_model tables[TABLES_MAX];
+    uint64_t shown_pfn; /* a page that the other vCPUs shall use while one takes it away; 0: none */
+    unsigned shown_by, shown_uses;
 };
 
 static inline uint64_t slot_va(unsigned slot)
@@ -116,5 +118,7 @@ uint64_t frame_of_domain(struct actor *a, uint16_t id);
 bool is_reckless(const struct actor *a);
 /* A frame to be written to: one of its own pages that may be; a reckless domain: any. */
 uint64_t pick_frame_to_write(struct actor *a);
+/* Uses the page that another vCPU of the domain shows, if one does (gen_stale.c). */
+void shown_page_use(struct actor *a);
 /* Another domain that was there at the last pause; DOMAIN_ID_INVALID: none. */
 uint16_t pick_other_domain(struct actor *a);

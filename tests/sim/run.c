@@ -61,8 +61,9 @@ static void config_choose(struct sim_config *c, const struct run_options *o)
     c->dom0_pages = SIM_PAGES_MIN + draw(4) * 32;
     c->interleave_mean = 2U << draw(14);
     c->late_one_in = draw(3) ? 0 : 8;
+    c->linger_one_in = draw(2) ? 0 : 1 + draw(4);
     if (o->is_serial)
-        c->interleave_mean = 0;
+        c->interleave_mean = c->linger_one_in = 0;
     c->uses_threads = o->uses_threads;
     if (o->is_faults)
         faults_config(c);

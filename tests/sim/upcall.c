@@ -19,6 +19,7 @@ static void word_take(struct actor *a, unsigned word)
 
         bits &= bits - 1;
         __atomic_fetch_and(&s->evtchn_pending[word], ~BIT(bit), __ATOMIC_SEQ_CST);
+        port_model_take(a->domain, word * 64 + bit);
         trace_note(a, "event", word * 64 + bit, 0, 0);
     }
 }

@@ -16,6 +16,7 @@ struct sim_tlb_entry {
     mfn_t mfn;
     bool is_writable; /* a write has set Dirty: the next may go without a walk */
     bool is_ram;
+    uint32_t use; /* sim_frame_use() when it was filled */
 };
 
 struct sim_cpu {
@@ -24,6 +25,7 @@ struct sim_cpu {
     bool is_idle;   /* waits for an interrupt */
     bool is_parked; /* waits at a guest's door for the monitor to end its pause */
     bool is_in_guest;
+    unsigned lingers; /* so many choices fall on others, if there are any */
     uint64_t cr0, cr2, cr3, cr4;
     uint64_t dr[8];
     uint64_t fs_base, kernel_gs_base, tsc_aux, xcr0, pat;

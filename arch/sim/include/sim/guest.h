@@ -111,6 +111,9 @@ bool sim_guest_fault(struct sim_guest *g, const struct sim_trap *trap);
 bool sim_guest_user(struct sim_guest *g, const struct sim_trap *trap);
 /* A moment in which interrupts may arrive. */
 void sim_guest_pause(struct sim_guest *g);
+/* The code takes its time, in some machines: other CPUs get far meanwhile. What they send arrives
+ * after that, when the guest leaves guest mode. */
+void sim_guest_linger(struct sim_guest *g);
 /* The aligned 4 or 8 bytes at an address, for the instructions that change a word in one step: its
  * place in RAM, good until the guest leaves guest mode. NULL: not mapped writable. */
 void *sim_guest_word(struct sim_guest *g, uint64_t va);

@@ -28,8 +28,9 @@ struct sim_config {
     unsigned device_count;                        /* PCI functions with MSI and MSI-X */
     unsigned dom0_vcpus, dom0_pages;
     unsigned interleave_mean; /* points between two switches of CPUs; 0: only where they wait */
-    unsigned late_one_in; /* an interrupt waits longer than it must, once in so many; 0: never */
-    bool uses_threads;    /* each CPU is a thread of the process: not repeatable */
+    unsigned late_one_in;   /* an interrupt waits longer than it must, once in so many; 0: never */
+    unsigned linger_one_in; /* sim_guest_linger() lets others go on, once in so many; 0: never */
+    bool uses_threads;      /* each CPU is a thread of the process: not repeatable */
     const char *command_line;
 };
 

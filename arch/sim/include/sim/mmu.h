@@ -18,3 +18,8 @@ void *sim_mmu_word(uint64_t va);
 /* A copy that others may write to meanwhile. */
 void sim_shared_copy(void *dst, const void *src, size_t size_bytes);
 void sim_tlb_flush(struct sim_cpu *cpu);
+
+/* Supplied by the operator. A number that changes when the frame gets another owner; and what he
+ * has to say when an access goes by a TLB entry and not by the tables. */
+uint32_t sim_frame_use(mfn_t mfn);
+void sim_tlb_hit(const struct sim_cpu *cpu, const struct sim_tlb_entry *e, bool is_write);
