@@ -47,11 +47,11 @@ struct vcpu {
     struct timer periodic;
     uint64_t period_ns; /* [v] 0 = off */
     struct timer poll_timer;
-    _Atomic uint32_t poll_port; /* [a] port waited for; 0 = several or none */
-    _Atomic bool polling;       /* [a] in SCHEDOP_poll; event_poll_begin(), event_poll_end() */
-    _Atomic bool context_busy;  /* [a] a context is being set */
-    bool is_initialised;        /* [d] has a context */
-    uint32_t pause_count;       /* [d] */
+    _Atomic uint32_t poll_port;  /* [a] port waited for; 0 = several or none */
+    _Atomic bool polling;        /* [a] in SCHEDOP_poll; event_poll_begin(), event_poll_end() */
+    _Atomic bool context_busy;   /* [a] a context is being set */
+    _Atomic bool is_initialised; /* [d] has a context */
+    uint32_t pause_count;        /* [d] */
     uint8_t
         info_private[64] __aligned(8); /* vcpu_info of one beyond shared_info, until registered */
 };
