@@ -6,6 +6,8 @@
  * grant_pin.c     using an entry: the protocol of flags with the granting guest
  * grant_map.c     mappings of other domains' grants and the handles that name them
  * grant_copy.c    copying between frames
+ * grant_transfer.c giving pages away
+ * grant_flush.c   writing back what caches hold of a page
  * grant_table.c   operations on tables: sizes, versions, swapping
  * grant_op.c      decoding of the hypercall, batches
  * grant_dump.c    debug key
@@ -31,12 +33,19 @@
 
 /* A grant in use. */
 struct grant_active {
-    uint32_t mfn;
+    uint32_t mfn;            /* transitive: the lender's grant */
     uint16_t user_id;        /* domain it is lent to */
     uint16_t reads, writes;  /* users; all zero: the rest means nothing */
     uint16_t offset, length; /* part of the page that was lent */
+    uint16_t lender_id;      /* transitive: whose grant that is; else DOMAIN_ID_INVALID */
 };
 _Static_assert(sizeof(struct grant_active) == 16, "one per entry of a table");
+
+/* Only of one in use: it stands for another domain's grant, and holds no frame itself. */
+static inline bool grant_active_is_transitive(const struct grant_active *active)
+{
+    return active->lender_id != DOMAIN_ID_INVALID;
+}
 
 /* Something of another domain mapped, with a reference on that: what a handle stands for. */
 struct grant_mapping {
@@ -114,12 +123,18 @@ struct grant_pin {
     mfn_t mfn;
     uint64_t gfn;            /* what the entry says now; the guest may have changed it since */
     uint16_t offset, length; /* the part of the page that may be used */
+    uint16_t lender_id;      /* DOMAIN_ID_INVALID, or no frame but this domain's grant: */
+    uint32_t lender_ref;
 };
 
 /* One more user of a grant, who keeps the frame. GNTST_*. No lock held. */
 int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
               struct grant_pin *out) __must_check;
-/* The opposite, as often. */
+/* The same for entries that may name a third domain's grant (GTF_transitive): the owner may use
+ * that one, with another grant_pin() on the owner's behalf. */
+int grant_pin_any(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
+                  struct grant_pin *out) __must_check;
+/* The opposite of both, as often. */
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
 
 /* ---- operations, on the caller's domain; GNTST_* into op->status -------------------------------
@@ -140,6 +155,14 @@ void grant_unmap_finish(struct vcpu *v, struct grant_unmap *u);
 
 /* grant_copy.c */
 void grant_copy(struct domain *d, struct gnttab_copy *op);
+
+/* grant_transfer.c */
+void grant_transfer(struct domain *d, struct gnttab_transfer *op);
+
+/* grant_flush.c: 0, -EINVAL: not a page of the caller's or lent to it, or wrong words; -EOPNOTSUPP;
+ * -ERESTART: the search for the grant goes on at *next, which starts at 0. */
+int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op,
+                      uint32_t *next) __must_check;
 
 /* grant_table.c: 0 or negative errno, for the hypercall; GNTST_* in the argument */
 int grant_op_setup_table(struct domain *d, uint64_t addr) __must_check;
