@@ -20,17 +20,14 @@ static void dump_entries(struct domain *d)
 
 static void dump_mappings(struct grant_table *gt)
 {
-    spin_lock(&gt->maptrack_lock);
-    for (uint32_t i = 0; i < gt->chunk_count * GRANT_MAPPING_CHUNK; i++) {
-        const struct grant_mapping *m =
-            &gt->mappings[i / GRANT_MAPPING_CHUNK][i % GRANT_MAPPING_CHUNK];
+    for (uint32_t i = 0; i < grant_handle_count(gt); i++) {
+        const struct grant_mapping *m = grant_mapping_at(gt, i);
 
         if (m->flags != 0)
             log_always("  handle %u: d%u grant %u%s%s", i, m->owner_id, m->ref,
                        m->flags & GRANT_MAPPING_READONLY ? " read-only" : "",
                        m->flags & GRANT_MAPPING_DEVICE ? " device" : "");
     }
-    spin_unlock(&gt->maptrack_lock);
 }
 
 static void dump_domain(struct domain *d)
@@ -40,7 +37,8 @@ static void dump_domain(struct domain *d)
     if (gt == NULL)
         return;
     log_always("d%u: version %u, %u of %u frames, %u grants in use, %u mappings", d->id,
-               gt->version, gt->frame_count, gt->frame_max, gt->pinned_count, gt->mapping_count);
+               gt->version, gt->frame_count, gt->frame_max, gt->pinned_count,
+               grant_mapping_count(gt));
     spin_lock(&gt->lock);
     dump_entries(d);
     spin_unlock(&gt->lock);

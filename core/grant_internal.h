@@ -4,7 +4,8 @@
  *
  * grant.c         the table of a domain: frames, growth, life
  * grant_pin.c     using an entry: the protocol of flags with the granting guest
- * grant_map.c     mappings of other domains' grants and the handles that name them
+ * grant_map.c     mappings of other domains' grants
+ * grant_handle.c  the handles that name mappings
  * grant_copy.c    copying between frames
  * grant_transfer.c giving pages away
  * grant_flush.c   writing back what caches hold of a page
@@ -14,8 +15,8 @@
  *
  * A grant in use ("pinned") has an active entry: how many users read and write, which domain, which
  * frame; and a reference on that frame. A mapping is one user, and the page-table entry it made
- * owns a reference of its own. Locks: [g] the table's lock, [m] its maptrack lock; both
- * LOCK_RANK_GRANT and never held together, nor two of one kind.
+ * owns a reference of its own. Locks: [g] the table's lock, [m] its maptrack lock, for more
+ * handles; both LOCK_RANK_GRANT and never held together, nor two of one kind.
  */
 #pragma once
 
@@ -51,7 +52,12 @@ static inline bool grant_active_is_transitive(const struct grant_active *active)
 struct grant_mapping {
     uint16_t owner_id; /* the granting domain */
     uint16_t flags;    /* GRANT_MAPPING_*, 0: free */
-    uint32_t ref;      /* free: next free handle */
+    uint32_t ref;      /* free: next free handle plus 1 */
+};
+
+struct grant_chunk {
+    struct grant_mapping *mappings; /* GRANT_MAPPING_CHUNK of them */
+    uint32_t home;                  /* vCPU in whose list the free ones are */
 };
 
 #define GRANT_MAPPING_BUSY     BIT(0) /* being made or removed: not to be touched by others */
@@ -74,12 +80,10 @@ struct grant_table {
     struct grant_active **active;       /* [g] per shared frame, on demand */
 
     struct spinlock maptrack_lock;
-    uint32_t chunk_max;              /* [I] */
-    uint32_t chunk_count;            /* [m] */
-    uint32_t free_handle;            /* [m] first of the free list */
-    uint32_t mapping_count;          /* [m] handles in use */
-    uint32_t fini_next;              /* grant_domain_fini()'s place */
-    struct grant_mapping **mappings; /* [m] chunks */
+    uint32_t chunk_max;         /* [I] */
+    uint32_t chunk_count;       /* [m] to change; published after the chunk */
+    struct grant_chunk *chunks; /* [m] to change; handles in order */
+    uint32_t fini_next;         /* grant_domain_fini()'s place */
 };
 
 /* ---- grant.c --------------------------------------------------------------------------------- */
@@ -116,6 +120,30 @@ struct grant_active *grant_active(struct domain *d, uint32_t ref, bool make);
 /* [g] At least this many shared frames, and the status frames they need. -EINVAL, -ENOMEM. */
 int grant_table_grow(struct domain *d, uint32_t frame_count) __must_check;
 int grant_status_grow(struct domain *d, uint32_t status_count) __must_check;
+
+/* ---- grant_handle.c --------------------------------------------------------------------------
+ */
+
+/* Handles there are, free or not. */
+static inline uint32_t grant_handle_count(const struct grant_table *gt)
+{
+    return __atomic_load_n(&gt->chunk_count, __ATOMIC_ACQUIRE) * GRANT_MAPPING_CHUNK;
+}
+
+static inline struct grant_mapping *grant_mapping_at(const struct grant_table *gt, uint32_t handle)
+{
+    return &gt->chunks[handle / GRANT_MAPPING_CHUNK].mappings[handle % GRANT_MAPPING_CHUNK];
+}
+
+/* A handle of the vCPU's own domain, busy: the caller's until grant_handle_set(). The vCPU is the
+ * current one. GRANT_HANDLE_NONE: limit reached or no memory. No lock held. */
+uint32_t grant_handle_alloc(struct vcpu *v);
+/* Makes a handle busy and tells what it stands for; false: nothing, or somebody has it busy. */
+bool grant_handle_claim(struct domain *d, uint32_t handle, struct grant_mapping *out) __must_check;
+/* Ends a busy phase: the handle stands for `m`, or is free when nothing is left of it. */
+void grant_handle_set(struct domain *d, uint32_t handle, const struct grant_mapping *m);
+/* Handles in use, counted one by one: for dumps and checks. */
+uint32_t grant_mapping_count(const struct grant_table *gt);
 
 /* ---- grant_pin.c ----------------------------------------------------------------------------- */
 
