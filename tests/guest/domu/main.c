@@ -5,6 +5,7 @@
  * in when they are killed, all memory comes back.
  */
 /* RUN: timeout=40 */
+#include "domu.h"
 #include "guest.h"
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
@@ -16,334 +17,117 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
-#define BASE             0x400000UL /* where a guest has its pages */
-#define TURNS            20000
 #define FUZZ_CALLS       12000
 #define REASON_OF(flags) ((flags) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask)
 
-enum { L4, L3, L2, L1, CODE, DATA, STACK, SPARE, EVENTS, PAGES };
-
-/* What the guest's program below does for us: one hypercall each time `wanted` changes. */
-struct request {
-    volatile uint64_t wanted, done, op, args[5];
-    volatile long result;
-    uint8_t buffer[1024];
-};
-
-#define BUFFER (BASE + DATA * PAGE_SIZE + offsetof(struct request, buffer))
-
-struct guest {
-    domid_t id;
-    xen_pfn_t mfns[PAGES];
-    struct request *request; /* its data page, mapped here */
-};
-
-/* Guest programs: RBX points at the data page, position does not matter. */
-__asm__(".section .rodata\n"
-        "program_calls:\n"
-        "1: movq (%rbx), %rax; cmpq 8(%rbx), %rax; je 2f\n"
-        "movq 16(%rbx), %rax; movq 24(%rbx), %rdi; movq 32(%rbx), %rsi; movq 40(%rbx), %rdx\n"
-        "movq 48(%rbx), %r10; movq 56(%rbx), %r8; syscall; movq %rax, 64(%rbx)\n"
-        "movq (%rbx), %rax; movq %rax, 8(%rbx); jmp 1b\n"
-        "2: movl $29, %eax; xorl %edi, %edi; xorl %esi, %esi; syscall; jmp 1b\n"
-        "program_counts:\n"
-        "incq 8(%rbx); jmp program_counts\n"
-        "program_crashes:\n"
-        "ud2\n"
-        "program_end:\n"
-        ".text\n");
-extern const uint8_t program_calls[], program_counts[], program_crashes[], program_end[];
-
-static struct xen_domctl op;
-
-static long domctl_do(uint32_t cmd, domid_t id)
-{
-    long err;
-
-    op.cmd = cmd;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = id;
-    do
-        err = domctl(&op);
-    while (err == -ERESTART);
-    return err;
-}
-
-static uint64_t free_pages(void)
-{
-    static struct xen_sysctl s;
-
-    memset(&s, 0, sizeof(s));
-    s.cmd = XEN_SYSCTL_physinfo;
-    s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    REQUIRE_EQ(sysctl(&s), 0);
-    return s.u.physinfo.free_pages;
-}
-
-/* ---- building ---------------------------------------------------------------------------------
- */
-
-static uint8_t *windows[PAGES];
-
-/* A guest's page in our address space; MFN 0: our own page again. */
-static void *window_map(unsigned i, domid_t id, mfn_t mfn)
-{
-    static uint64_t own[PAGES];
-
-    if (!windows[i]) {
-        windows[i] = page_alloc();
-        own[i] = pte_make(va_to_mfn(windows[i]), PTE_RW);
-    }
-    if (mfn == 0)
-        REQUIRE_EQ(map_va(windows[i], own[i]), 0);
-    else
-        REQUIRE_EQ(hypercall4(__HYPERVISOR_update_va_mapping_otherdomain, windows[i],
-                              pte_make(mfn, PTE_RW), UVMF_INVLPG | UVMF_LOCAL, id),
-                   0);
-    return windows[i];
-}
-
-static void tables_write(const struct guest *g)
-{
-    uint64_t *l4 = window_map(L4, g->id, g->mfns[L4]), *l3 = window_map(L3, g->id, g->mfns[L3]),
-             *l2 = window_map(L2, g->id, g->mfns[L2]), *l1 = window_map(L1, g->id, g->mfns[L1]);
-
-    l4[0] = pte_make(g->mfns[L3], PTE_TABLE);
-    l3[0] = pte_make(g->mfns[L2], PTE_TABLE);
-    l2[BASE >> 21] = pte_make(g->mfns[L1], PTE_TABLE);
-    for (unsigned i = 0; i < PAGES; i++)
-        l1[i] = pte_make(g->mfns[i], i <= CODE ? PTE_RO : PTE_RW);
-    for (unsigned i = L4; i <= L1; i++)
-        window_map(i, 0, 0);
-}
-
-static struct vcpu_guest_context context;
-
-static long context_set(const struct guest *g, const uint8_t *program)
-{
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_IN_KERNEL | VGCF_online;
-    context.user_regs.rip = BASE + CODE * PAGE_SIZE + (program - program_calls);
-    context.user_regs.rbx = BASE + DATA * PAGE_SIZE;
-    context.user_regs.rsp = BASE + SPARE * PAGE_SIZE;
-    context.user_regs.cs = FLAT_KERNEL_CS;
-    context.user_regs.ss = FLAT_KERNEL_SS;
-    context.user_regs.rflags = RFLAGS_IF;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = BASE + SPARE * PAGE_SIZE;
-    context.ctrlreg[0] = 0x80050033;
-    context.ctrlreg[3] = g->mfns[L4] << PAGE_SHIFT;
-    memset(&op, 0, sizeof(op));
-    set_xen_guest_handle(op.u.vcpucontext.ctxt, (vcpu_guest_context_t *)&context);
-    return domctl_do(XEN_DOMCTL_setvcpucontext, g->id);
-}
-
-static long foreign_pin(const struct guest *g, unsigned cmd, mfn_t mfn)
-{
-    struct mmuext_op pin = {.cmd = cmd, .arg1.mfn = mfn};
-
-    return mmuext_op(&pin, 1, NULL, g->id);
-}
-
-/* Built, pinned, with registers set; not started. */
-static struct guest guest_build(const uint8_t *program)
-{
-    struct guest g = {0};
-    struct xen_memory_reservation take = {.nr_extents = PAGES};
-
-    memset(&op, 0, sizeof(op));
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = 1023;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 4;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_createdomain, 0xffff), 0);
-    g.id = op.domain;
-    memset(&op, 0, sizeof(op));
-    op.u.max_vcpus.max = 1;
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_vcpus, g.id), 0);
-    op.u.max_mem.max_memkb = 256;
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_mem, g.id), 0);
-    for (unsigned i = 0; i < PAGES; i++)
-        g.mfns[i] = i;
-    take.domid = g.id;
-    set_xen_guest_handle(take.extent_start, g.mfns);
-    REQUIRE_EQ(memory_op(XENMEM_populate_physmap, &take), PAGES);
-    tables_write(&g);
-    memcpy(window_map(CODE, g.id, g.mfns[CODE]), program_calls, program_end - program_calls);
-    window_map(CODE, 0, 0);
-    memset(&op, 0, sizeof(op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g.id), 0);
-    struct shared_info *shared = window_map(SPARE, g.id, op.u.getdomaininfo.shared_info_frame);
-
-    shared->vcpu_info[0].evtchn_upcall_mask = 1; /* it has no handlers */
-    window_map(SPARE, 0, 0);
-    g.request = window_map(DATA, g.id, g.mfns[DATA]);
-    REQUIRE_EQ(foreign_pin(&g, MMUEXT_PIN_L4_TABLE, g.mfns[L4]), 0);
-    REQUIRE_EQ(context_set(&g, program), 0);
-    return g;
-}
-
-static void guest_start(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_unpausedomain, g->id), 0);
-}
-
-static uint32_t guest_flags(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g->id), 0);
-    return op.domain == g->id ? op.u.getdomaininfo.flags : ~0u;
-}
-
-static bool guest_is_there(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    return domctl_do(XEN_DOMCTL_getdomaininfo, g->id) == 0 && op.domain == g->id;
-}
-
-static void guest_kill(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    CHECK_EQ(domctl_do(XEN_DOMCTL_destroydomain, g->id), 0);
-}
-
-/* Killed, and soon gone. */
-static void guest_end(struct guest *g)
-{
-    window_map(DATA, 0, 0);
-    guest_kill(g);
-    for (unsigned i = 0; i < TURNS && guest_is_there(g); i++)
-        sched_op(SCHEDOP_yield, NULL);
-    CHECK(!guest_is_there(g));
-}
-
-/* ---- asking -----------------------------------------------------------------------------------
- */
-
-static long guest_call(const struct guest *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c,
-                       uint64_t d)
-{
-    struct request *r = g->request;
-
-    r->op = nr;
-    r->args[0] = a;
-    r->args[1] = b;
-    r->args[2] = c;
-    r->args[3] = d;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    r->wanted++;
-    for (unsigned i = 0; i < TURNS && r->done != r->wanted; i++)
-        sched_op(SCHEDOP_yield, NULL);
-    REQUIRE_EQ(r->done, r->wanted);
-    return r->result;
-}
-
-#define CALL1(g, nr, a)       guest_call(g, nr, a, 0, 0, 0)
-#define CALL2(g, nr, a, b)    guest_call(g, nr, a, b, 0, 0)
-#define CALL3(g, nr, a, b, c) guest_call(g, nr, a, b, c, 0)
+#define CALL1(g, nr, a)       domu_call(g, nr, a, 0, 0, 0)
+#define CALL2(g, nr, a, b)    domu_call(g, nr, a, b, 0, 0)
+#define CALL3(g, nr, a, b, c) domu_call(g, nr, a, b, c, 0)
 
 /* Puts a structure where the guest can point at it. */
-#define GIVE(g, object) (memcpy((g)->request->buffer, (object), sizeof(*(object))), BUFFER)
+#define GIVE(g, object) (memcpy((g)->request->buffer, (object), sizeof(*(object))), DOMU_BUFFER)
 #define TAKE(g, object) memcpy((object), (g)->request->buffer, sizeof(*(object)))
 
 TEST("starts")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
 
-    CHECK(guest_flags(&g) & XEN_DOMINF_paused);
+    CHECK(domu_flags(&g) & XEN_DOMINF_paused);
     CHECK_EQ(g.request->done, 0);
-    guest_start(&g);
+    domu_start(&g);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_xen_version, XENVER_version, 0), 4 << 16 | 17);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_xen_version, XENVER_version, 0), 4 << 16 | 17);
-    guest_end(&g);
+    domu_end(&g);
 }
+
+static struct vcpu_guest_context context;
 
 /* ---- rights -----------------------------------------------------------------------------------
  */
 
 TEST("control-calls-refused")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     struct xen_domctl info = {.cmd = XEN_DOMCTL_getdomaininfo,
                               .interface_version = XEN_DOMCTL_INTERFACE_VERSION};
     struct xen_memory_domain about = {.domid = 0};
     struct gnttab_setup_table setup = {.dom = 0, .nr_frames = 1};
-    struct mmuext_op pin = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = va_to_mfn(windows[0])};
+    struct mmuext_op pin = {.cmd = MMUEXT_PIN_L1_TABLE,
+                            .arg1.mfn = va_to_mfn(domu_map(DOMU_L4, 0, 0))};
     struct sched_remote_shutdown kill = {.domain_id = 0, .reason = SHUTDOWN_crash};
     struct physdev_map_pirq map = {.domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .pirq = -1};
 
-    guest_start(&g);
+    domu_start(&g);
     CHECK_EQ(CALL1(&g, __HYPERVISOR_domctl, GIVE(&g, &info)), -EPERM);
-    CHECK_EQ(CALL1(&g, __HYPERVISOR_sysctl, BUFFER), -EPERM);
-    CHECK(CALL1(&g, __HYPERVISOR_platform_op, BUFFER) < 0);
-    CHECK_EQ(CALL3(&g, __HYPERVISOR_console_io, CONSOLEIO_write, 1, BUFFER), -EPERM);
+    CHECK_EQ(CALL1(&g, __HYPERVISOR_sysctl, DOMU_BUFFER), -EPERM);
+    CHECK(CALL1(&g, __HYPERVISOR_platform_op, DOMU_BUFFER) < 0);
+    CHECK_EQ(CALL3(&g, __HYPERVISOR_console_io, CONSOLEIO_write, 1, DOMU_BUFFER), -EPERM);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, GIVE(&g, &map)), -EPERM);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, GIVE(&g, &kill)), -EPERM);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_memory_op, XENMEM_current_reservation, GIVE(&g, &about)),
              -EPERM);
-    CHECK(guest_call(&g, __HYPERVISOR_mmuext_op, GIVE(&g, &pin), 1, 0, 0) < 0);
+    CHECK(domu_call(&g, __HYPERVISOR_mmuext_op, GIVE(&g, &pin), 1, 0, 0) < 0);
     CHECK_EQ(CALL3(&g, __HYPERVISOR_grant_table_op, GNTTABOP_setup_table, GIVE(&g, &setup), 1), 0);
     TAKE(&g, &setup);
     CHECK(setup.status < 0);
-    CHECK(CALL1(&g, 48, BUFFER) < 0);
+    CHECK(CALL1(&g, 48, DOMU_BUFFER) < 0);
     CHECK(CALL2(&g, 42, 0, 0) < 0);
-    guest_end(&g);
+    domu_end(&g);
 }
 
 /* Frames of others, of the hypervisor and of devices, by each call that makes an entry. */
 TEST("foreign-frames-refused")
 {
-    struct guest g = guest_build(program_calls);
-    const mfn_t bad[] = {va_to_mfn(windows[0]), 0xb8, 0xfec00, 0xfee00, 0x200, 1UL << 30, 0};
-    uint64_t slot = (g.mfns[L1] << PAGE_SHIFT) + SPARE * 8;
-    uint64_t spare = BASE + SPARE * PAGE_SIZE;
+    struct domu g = domu_build(domu_calls);
+    const mfn_t bad[] = {
+        va_to_mfn(domu_map(DOMU_L4, 0, 0)), 0xb8, 0xfec00, 0xfee00, 0x200, 1UL << 30, 0};
+    uint64_t slot = (g.mfns[DOMU_L1] << PAGE_SHIFT) + DOMU_SPARE * 8;
+    uint64_t spare = DOMU_VA(DOMU_SPARE);
 
-    guest_start(&g);
+    domu_start(&g);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         for (unsigned w = 0; w < 2; w++) {
             uint64_t pte = pte_make(bad[i], w ? PTE_RW : PTE_RO);
             struct mmu_update update = {.ptr = slot, .val = pte};
 
             CHECK(CALL3(&g, __HYPERVISOR_update_va_mapping, spare, pte, UVMF_INVLPG) < 0);
-            CHECK(guest_call(&g, __HYPERVISOR_update_va_mapping_otherdomain, spare, pte,
-                             UVMF_INVLPG, 0) < 0);
-            CHECK(guest_call(&g, __HYPERVISOR_update_va_mapping_otherdomain, spare, pte,
-                             UVMF_INVLPG, DOMID_IO) < 0);
-            CHECK(guest_call(&g, __HYPERVISOR_update_va_mapping_otherdomain, spare, pte,
-                             UVMF_INVLPG, DOMID_XEN) < 0);
-            CHECK(guest_call(&g, __HYPERVISOR_mmu_update, GIVE(&g, &update), 1, 0, DOMID_SELF) < 0);
-            CHECK(guest_call(&g, __HYPERVISOR_mmu_update, GIVE(&g, &update), 1, 0, 0) < 0);
-            CHECK(guest_call(&g, __HYPERVISOR_mmu_update, GIVE(&g, &update), 1, 0,
-                             1 << 16 | DOMID_SELF) < 0);
+            CHECK(domu_call(&g, __HYPERVISOR_update_va_mapping_otherdomain, spare, pte, UVMF_INVLPG,
+                            0) < 0);
+            CHECK(domu_call(&g, __HYPERVISOR_update_va_mapping_otherdomain, spare, pte, UVMF_INVLPG,
+                            DOMID_IO) < 0);
+            CHECK(domu_call(&g, __HYPERVISOR_update_va_mapping_otherdomain, spare, pte, UVMF_INVLPG,
+                            DOMID_XEN) < 0);
+            CHECK(domu_call(&g, __HYPERVISOR_mmu_update, GIVE(&g, &update), 1, 0, DOMID_SELF) < 0);
+            CHECK(domu_call(&g, __HYPERVISOR_mmu_update, GIVE(&g, &update), 1, 0, 0) < 0);
+            CHECK(domu_call(&g, __HYPERVISOR_mmu_update, GIVE(&g, &update), 1, 0,
+                            1 << 16 | DOMID_SELF) < 0);
         }
     }
     /* Its own page it may map. */
-    CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, spare, pte_make(g.mfns[SPARE], PTE_RW),
+    CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, spare, pte_make(g.mfns[DOMU_SPARE], PTE_RW),
                    UVMF_INVLPG),
              0);
-    guest_end(&g);
+    domu_end(&g);
 }
 
-static long guest_event_op(const struct guest *g, unsigned cmd, void *arg, size_t size_bytes)
+static long guest_event_op(const struct domu *g, unsigned cmd, void *arg, size_t size_bytes)
 {
     long err;
 
     memcpy(g->request->buffer, arg, size_bytes);
-    err = CALL2(g, __HYPERVISOR_event_channel_op, cmd, BUFFER);
+    err = CALL2(g, __HYPERVISOR_event_channel_op, cmd, DOMU_BUFFER);
     memcpy(arg, g->request->buffer, size_bytes);
     return err;
 }
 
 TEST("interrupts-refused")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     struct evtchn_bind_pirq pirq = {.pirq = 4};
 
-    guest_start(&g);
+    domu_start(&g);
     CHECK(guest_event_op(&g, EVTCHNOP_bind_pirq, &pirq, sizeof(pirq)) < 0);
-    guest_end(&g);
+    domu_end(&g);
 }
 
 /* ---- stopping ---------------------------------------------------------------------------------
@@ -351,76 +135,76 @@ TEST("interrupts-refused")
 
 TEST("pause")
 {
-    struct guest g = guest_build(program_counts);
+    struct domu g = domu_build(domu_counts);
     uint64_t count;
 
-    guest_start(&g);
-    for (unsigned i = 0; i < TURNS && g.request->done == 0; i++)
+    domu_start(&g);
+    for (unsigned i = 0; i < DOMU_TURNS && g.request->done == 0; i++)
         sched_op(SCHEDOP_yield, NULL);
     CHECK(g.request->done > 0);
-    memset(&op, 0, sizeof(op));
+    memset(&domctl_op, 0, sizeof(domctl_op));
     CHECK_EQ(domctl_do(XEN_DOMCTL_pausedomain, g.id), 0);
     count = g.request->done;
     for (unsigned i = 0; i < 100; i++)
         sched_op(SCHEDOP_yield, NULL);
     CHECK_EQ(g.request->done, count);
     CHECK_EQ(domctl_do(XEN_DOMCTL_unpausedomain, g.id), 0);
-    for (unsigned i = 0; i < TURNS && g.request->done == count; i++)
+    for (unsigned i = 0; i < DOMU_TURNS && g.request->done == count; i++)
         sched_op(SCHEDOP_yield, NULL);
     CHECK(g.request->done > count);
-    guest_end(&g);
+    domu_end(&g);
 }
 
-static uint32_t wait_for_shutdown(const struct guest *g)
+static uint32_t wait_for_shutdown(const struct domu *g)
 {
-    for (unsigned i = 0; i < TURNS && !(guest_flags(g) & XEN_DOMINF_shutdown); i++)
+    for (unsigned i = 0; i < DOMU_TURNS && !(domu_flags(g) & XEN_DOMINF_shutdown); i++)
         sched_op(SCHEDOP_yield, NULL);
-    return guest_flags(g);
+    return domu_flags(g);
 }
 
 TEST("crash")
 {
-    struct guest g = guest_build(program_crashes);
+    struct domu g = domu_build(domu_crashes);
     long port = event_bind_virq(VIRQ_DOM_EXC, 0);
 
     REQUIRE(port > 0);
     event_clear(port);
-    guest_start(&g);
+    domu_start(&g);
     CHECK_EQ(REASON_OF(wait_for_shutdown(&g)), SHUTDOWN_crash);
     CHECK(event_pending(port));
-    CHECK(!(guest_flags(&g) & XEN_DOMINF_dying));
-    memset(&op, 0, sizeof(op));
+    CHECK(!(domu_flags(&g) & XEN_DOMINF_dying));
+    memset(&domctl_op, 0, sizeof(domctl_op));
     memset(&context, 0, sizeof(context));
-    set_xen_guest_handle(op.u.vcpucontext.ctxt, (vcpu_guest_context_t *)&context);
+    set_xen_guest_handle(domctl_op.u.vcpucontext.ctxt, (vcpu_guest_context_t *)&context);
     CHECK_EQ(domctl_do(XEN_DOMCTL_getvcpucontext, g.id), 0);
-    CHECK_EQ(context.user_regs.rip, BASE + CODE * PAGE_SIZE + (program_crashes - program_calls));
-    CHECK_EQ(context.ctrlreg[3], g.mfns[L4] << PAGE_SHIFT);
+    CHECK_EQ(context.user_regs.rip, DOMU_VA(DOMU_CODE) + (domu_crashes - domu_calls));
+    CHECK_EQ(context.ctrlreg[3], g.mfns[DOMU_L4] << PAGE_SHIFT);
     event_clear(port);
-    guest_end(&g);
+    domu_end(&g);
     CHECK(event_pending(port));
     CHECK_EQ(event_close(port), 0);
 }
 
 TEST("shutdown")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     struct sched_shutdown shutdown = {.reason = SHUTDOWN_suspend};
 
-    guest_start(&g);
+    domu_start(&g);
     memcpy(g.request->buffer, &shutdown, sizeof(shutdown));
     g.request->op = __HYPERVISOR_sched_op;
     g.request->args[0] = SCHEDOP_shutdown;
-    g.request->args[1] = BUFFER;
+    g.request->args[1] = DOMU_BUFFER;
     g.request->wanted++;
     CHECK_EQ(REASON_OF(wait_for_shutdown(&g)), SHUTDOWN_suspend);
     /* And on it goes, where it was. */
-    memset(&op, 0, sizeof(op));
+    memset(&domctl_op, 0, sizeof(domctl_op));
     CHECK_EQ(domctl_do(XEN_DOMCTL_resumedomain, g.id), 0);
-    for (unsigned i = 0; i < TURNS && g.request->done != g.request->wanted; i++)
+    for (unsigned i = 0; i < DOMU_TURNS && g.request->done != g.request->wanted; i++)
         sched_op(SCHEDOP_yield, NULL);
     CHECK_EQ(g.request->result, 0);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_xen_version, XENVER_pagesize, 0), PAGE_SIZE);
-    guest_end(&g);
+    domu_end(&g);
 }
 
 /* ---- killing ----------------------------------------------------------------------------------
@@ -428,52 +212,52 @@ TEST("shutdown")
 
 TEST("kill-unstarted")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
 
-    guest_end(&g);
+    domu_end(&g);
 }
 
 /* A page that we still map keeps its contents and the domain's number until we let go. */
 TEST("kill-while-mapped")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     domid_t id = g.id;
 
-    guest_start(&g);
+    domu_start(&g);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_xen_version, XENVER_pagesize, 0), PAGE_SIZE);
     memcpy(g.request->buffer, "still here", 11);
-    guest_kill(&g);
+    domu_kill(&g);
     for (unsigned i = 0; i < 100; i++)
         sched_op(SCHEDOP_yield, NULL);
     CHECK_EQ(strcmp((char *)g.request->buffer, "still here"), 0);
-    CHECK(foreign_pin(&g, MMUEXT_PIN_L1_TABLE, g.mfns[L1]) < 0);
-    CHECK(context_set(&g, program_calls) < 0);
-    memset(&op, 0, sizeof(op));
-    op.domain = id;
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    CHECK(domu_pin(&g, MMUEXT_PIN_L1_TABLE, g.mfns[DOMU_L1]) < 0);
+    CHECK(domu_context_set(&g, domu_calls) < 0);
+    memset(&domctl_op, 0, sizeof(domctl_op));
+    domctl_op.domain = id;
+    domctl_op.u.createdomain.max_vcpus = 1;
+    domctl_op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
     CHECK_EQ(domctl_do(XEN_DOMCTL_createdomain, id), -EEXIST);
-    window_map(DATA, 0, 0);
+    domu_map(DOMU_DATA, 0, 0);
     uint64_t end = time_now() + 2000000000;
 
-    while (guest_is_there(&g) && time_now() < end)
+    while (domu_is_there(&g) && time_now() < end)
         sched_op(SCHEDOP_yield, NULL);
-    CHECK(!guest_is_there(&g));
+    CHECK(!domu_is_there(&g));
 }
 
 /* Everything a guest can hold: pins, ports, areas, timers, descriptor tables, given-back tables. */
 TEST("kill-with-hands-full")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     struct evtchn_alloc_unbound unbound = {.dom = DOMID_SELF, .remote_dom = 0};
-    struct vcpu_register_vcpu_info info = {.mfn = g.mfns[STACK], .offset = 0};
-    struct vcpu_register_runstate_memory_area area = {.addr.p = BUFFER + 512};
+    struct vcpu_register_vcpu_info info = {.mfn = g.mfns[DOMU_STACK], .offset = 0};
+    struct vcpu_register_runstate_memory_area area = {.addr.p = DOMU_BUFFER + 512};
     struct vcpu_set_periodic_timer periodic = {.period_ns = 1000000};
-    struct mmuext_op ext = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = g.mfns[SPARE]};
+    struct mmuext_op ext = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = g.mfns[DOMU_SPARE]};
     struct xen_memory_reservation give = {.nr_extents = 1, .domid = DOMID_SELF};
-    uint64_t spare = BASE + SPARE * PAGE_SIZE, frame = g.mfns[SPARE];
+    uint64_t spare = DOMU_VA(DOMU_SPARE), frame = g.mfns[DOMU_SPARE];
 
-    guest_start(&g);
+    domu_start(&g);
     CHECK_EQ(guest_event_op(&g, EVTCHNOP_alloc_unbound, &unbound, sizeof(unbound)), 0);
     long port = event_bind_interdomain(g.id, unbound.port);
 
@@ -483,8 +267,8 @@ TEST("kill-with-hands-full")
         CALL3(&g, __HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, 0, GIVE(&g, &area)),
         0);
     CHECK_EQ(CALL3(&g, __HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, 0, GIVE(&g, &periodic)), 0);
-    struct evtchn_init_control init = {.control_gfn = g.mfns[STACK], .offset = 512, .vcpu = 0};
-    struct evtchn_expand_array expand = {.array_gfn = g.mfns[EVENTS]};
+    struct evtchn_init_control init = {.control_gfn = g.mfns[DOMU_STACK], .offset = 512, .vcpu = 0};
+    struct evtchn_expand_array expand = {.array_gfn = g.mfns[DOMU_EVENTS]};
 
     CHECK_EQ(guest_event_op(&g, EVTCHNOP_init_control, &init, sizeof(init)), 0);
     CHECK_EQ(guest_event_op(&g, EVTCHNOP_expand_array, &expand, sizeof(expand)), 0);
@@ -494,13 +278,13 @@ TEST("kill-with-hands-full")
              0);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_set_gdt, GIVE(&g, &frame), 512), 0);
     CHECK_EQ(CALL2(&g, __HYPERVISOR_set_gdt, 0, 0), 0);
-    CHECK_EQ(guest_call(&g, __HYPERVISOR_mmuext_op, GIVE(&g, &ext), 1, 0, DOMID_SELF), 0);
+    CHECK_EQ(domu_call(&g, __HYPERVISOR_mmuext_op, GIVE(&g, &ext), 1, 0, DOMID_SELF), 0);
     /* Given back while pinned and mapped; then the mapping goes, too. */
     memcpy(g.request->buffer + 256, &frame, sizeof(frame));
-    set_xen_guest_handle(give.extent_start, (xen_pfn_t *)(BUFFER + 256));
+    set_xen_guest_handle(give.extent_start, (xen_pfn_t *)(DOMU_BUFFER + 256));
     CHECK_EQ(CALL2(&g, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, GIVE(&g, &give)), 1);
     CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, spare, 0, UVMF_INVLPG), 0);
-    guest_end(&g);
+    domu_end(&g);
     CHECK_EQ(event_close(port), 0);
 }
 
@@ -510,19 +294,19 @@ TEST("kill-with-hands-full")
 /* We map a page of a guest's grant; it dies; the frame stays ours until the unmapping. */
 TEST("kill-the-granting")
 {
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 1};
-    uint64_t spare = BASE + SPARE * PAGE_SIZE, table;
+    uint64_t spare = DOMU_VA(DOMU_SPARE), table;
 
-    guest_start(&g);
-    set_xen_guest_handle(setup.frame_list, (xen_pfn_t *)(BUFFER + 256));
+    domu_start(&g);
+    set_xen_guest_handle(setup.frame_list, (xen_pfn_t *)(DOMU_BUFFER + 256));
     CHECK_EQ(CALL3(&g, __HYPERVISOR_grant_table_op, GNTTABOP_setup_table, GIVE(&g, &setup), 1), 0);
     TAKE(&g, &setup);
     REQUIRE_EQ(setup.status, GNTST_okay);
     memcpy(&table, g.request->buffer + 256, sizeof(table));
-    volatile struct grant_entry_v1 *entries = window_map(SPARE, g.id, table);
+    volatile struct grant_entry_v1 *entries = domu_map(DOMU_SPARE, g.id, table);
 
-    entries[8].frame = g.mfns[STACK];
+    entries[8].frame = g.mfns[DOMU_STACK];
     entries[8].domid = 0;
     entries[8].flags = GTF_permit_access;
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
@@ -534,16 +318,15 @@ TEST("kill-the-granting")
     REQUIRE_EQ(map.status, GNTST_okay);
     page[3] = 0x3333;
     /* The guest cannot take it for a table meanwhile. */
-    struct mmuext_op ext = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = g.mfns[STACK]};
+    struct mmuext_op ext = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = g.mfns[DOMU_STACK]};
 
-    CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, BASE + STACK * PAGE_SIZE, 0, UVMF_INVLPG),
-             0);
-    CHECK(guest_call(&g, __HYPERVISOR_mmuext_op, GIVE(&g, &ext), 1, 0, DOMID_SELF) < 0);
+    CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, DOMU_VA(DOMU_STACK), 0, UVMF_INVLPG), 0);
+    CHECK(domu_call(&g, __HYPERVISOR_mmuext_op, GIVE(&g, &ext), 1, 0, DOMID_SELF) < 0);
     CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, spare, 0, UVMF_INVLPG), 0);
-    window_map(SPARE, 0, 0);
-    window_map(DATA, 0, 0);
-    guest_kill(&g);
-    CHECK(guest_flags(&g) & XEN_DOMINF_dying);
+    domu_map(DOMU_SPARE, 0, 0);
+    domu_map(DOMU_DATA, 0, 0);
+    domu_kill(&g);
+    CHECK(domu_flags(&g) & XEN_DOMINF_dying);
     CHECK_EQ(page[3], 0x3333);
     struct gnttab_unmap_grant_ref unmap = {.host_addr = map.host_addr, .handle = map.handle};
 
@@ -552,9 +335,9 @@ TEST("kill-the-granting")
     REQUIRE_EQ(map_va(page, own), 0);
     uint64_t end = time_now() + 2000000000;
 
-    while (guest_is_there(&g) && time_now() < end)
+    while (domu_is_there(&g) && time_now() < end)
         sched_op(SCHEDOP_yield, NULL);
-    CHECK(!guest_is_there(&g));
+    CHECK(!domu_is_there(&g));
     page_free(page);
 }
 
@@ -562,12 +345,12 @@ TEST("kill-the-granting")
 TEST("kill-the-mapping")
 {
     static xen_pfn_t frames[1];
-    struct guest g = guest_build(program_calls);
+    struct domu g = domu_build(domu_calls);
     struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 1};
     volatile struct grant_entry_v1 *table = page_alloc();
     uint64_t *granted = page_alloc(), own = pte_make(va_to_mfn((void *)table), PTE_RW);
     struct gnttab_map_grant_ref map = {
-        .host_addr = BASE + SPARE * PAGE_SIZE, .flags = GNTMAP_host_map, .ref = 8, .dom = 0};
+        .host_addr = DOMU_VA(DOMU_SPARE), .flags = GNTMAP_host_map, .ref = 8, .dom = 0};
 
     set_xen_guest_handle(setup.frame_list, frames);
     REQUIRE_EQ(grant_table_op(GNTTABOP_setup_table, &setup, 1), 0);
@@ -576,16 +359,15 @@ TEST("kill-the-mapping")
     table[8].frame = va_to_mfn(granted);
     table[8].domid = g.id;
     table[8].flags = GTF_permit_access;
-    guest_start(&g);
-    CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, BASE + SPARE * PAGE_SIZE, 0, UVMF_INVLPG),
-             0);
+    domu_start(&g);
+    CHECK_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, DOMU_VA(DOMU_SPARE), 0, UVMF_INVLPG), 0);
     CHECK_EQ(CALL3(&g, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, GIVE(&g, &map), 1), 0);
     TAKE(&g, &map);
     CHECK_EQ(map.status, GNTST_okay);
     CHECK_EQ(table[8].flags & (GTF_reading | GTF_writing), GTF_reading | GTF_writing);
     CHECK(page_set_writable(granted, false) == 0 &&
           mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(granted)) < 0);
-    guest_end(&g);
+    domu_end(&g);
     CHECK_EQ(table[8].flags & (GTF_reading | GTF_writing), 0);
     CHECK_EQ(mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(granted)), 0);
     CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, va_to_mfn(granted)), 0);
@@ -600,15 +382,15 @@ TEST("many")
     uint64_t before = 0;
 
     for (unsigned i = 0; i < 60; i++) {
-        struct guest g = guest_build(i % 3 == 0   ? program_calls
-                                     : i % 3 == 1 ? program_counts
-                                                  : program_crashes);
+        struct domu g = domu_build(i % 3 == 0   ? domu_calls
+                                   : i % 3 == 1 ? domu_counts
+                                                : domu_crashes);
 
         if (i % 4)
-            guest_start(&g);
+            domu_start(&g);
         for (unsigned turn = 0; turn < 5; turn++)
             sched_op(SCHEDOP_yield, NULL);
-        guest_end(&g);
+        domu_end(&g);
         if (i == 10)
             before = free_pages();
     }
@@ -629,9 +411,9 @@ static uint64_t random_next(void)
 }
 
 /* Numbers that mean something to one call or another. */
-static uint64_t random_word(const struct guest *g)
+static uint64_t random_word(const struct domu *g)
 {
-    uint64_t mfn = g->mfns[random_next() % PAGES];
+    uint64_t mfn = g->mfns[random_next() % DOMU_PAGES];
 
     switch (random_next() % 12) {
     case 0: return 0;
@@ -640,8 +422,8 @@ static uint64_t random_word(const struct guest *g)
     case 3: return mfn;
     case 4: return pte_make(mfn, random_next() & 0xfff);
     case 5: return mfn << PAGE_SHIFT | (random_next() & 0xff8);
-    case 6: return BUFFER + (random_next() & 0x3f8);
-    case 7: return BASE + random_next() % (PAGES * PAGE_SIZE);
+    case 6: return DOMU_BUFFER + (random_next() & 0x3f8);
+    case 7: return DOMU_BASE + random_next() % (DOMU_PAGES * PAGE_SIZE);
     case 8: return ~(random_next() % 128);
     case 9: return BIT(random_next() % 64) - random_next() % 2;
     case 10: return HYPERVISOR_VIRT_START + (random_next() & 0x7fffffff8);
@@ -650,9 +432,9 @@ static uint64_t random_word(const struct guest *g)
 }
 
 /* False: the guest does not answer any more. */
-static bool random_call(const struct guest *g)
+static bool random_call(const struct domu *g)
 {
-    struct request *r = g->request;
+    struct domu_request *r = g->request;
 
     for (unsigned i = 0; i < sizeof(r->buffer); i += 8) {
         uint64_t word = random_word(g);
@@ -667,9 +449,9 @@ static bool random_call(const struct guest *g)
     if (random_next() % 2)
         r->args[0] = random_next() % 32; /* an operation */
     if (random_next() % 2)
-        r->args[1] = random_next() % 2 ? BUFFER : random_next() % 4;
+        r->args[1] = random_next() % 2 ? DOMU_BUFFER : random_next() % 4;
     if (random_next() % 4 == 0)
-        r->args[2] = random_next() % 2 ? BUFFER : random_next() % 4;
+        r->args[2] = random_next() % 2 ? DOMU_BUFFER : random_next() % 4;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     r->wanted++;
     for (unsigned i = 0; i < 200; i++) {
@@ -687,14 +469,14 @@ TEST("random-calls")
     unsigned guests = 0;
 
     for (unsigned calls = 0; calls < FUZZ_CALLS; guests++) {
-        struct guest g = guest_build(program_calls);
+        struct domu g = domu_build(domu_calls);
         unsigned left = 300;
 
-        guest_start(&g);
+        domu_start(&g);
         do
             calls++;
         while (random_call(&g) && --left);
-        guest_end(&g);
+        domu_end(&g);
         if (guests == 10)
             before = free_pages();
     }
@@ -709,24 +491,24 @@ TEST("kill-while-checking")
     unsigned unfinished = 0;
 
     for (unsigned round = 0; round < 40; round++) {
-        struct guest g = guest_build(program_calls);
-        uint64_t *l4 = window_map(SPARE, g.id, g.mfns[SPARE]);
+        struct domu g = domu_build(domu_calls);
+        uint64_t *l4 = domu_map(DOMU_SPARE, g.id, g.mfns[DOMU_SPARE]);
         struct mmuext_op ops[40];
         uint64_t end;
 
         for (unsigned i = 0; i < 256; i++)
-            l4[i] = pte_make(g.mfns[L3], PTE_TABLE);
-        window_map(SPARE, 0, 0);
-        guest_start(&g);
-        REQUIRE_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, BASE + SPARE * PAGE_SIZE,
-                         pte_make(g.mfns[SPARE], PTE_RO), UVMF_INVLPG),
+            l4[i] = pte_make(g.mfns[DOMU_L3], PTE_TABLE);
+        domu_map(DOMU_SPARE, 0, 0);
+        domu_start(&g);
+        REQUIRE_EQ(CALL3(&g, __HYPERVISOR_update_va_mapping, DOMU_VA(DOMU_SPARE),
+                         pte_make(g.mfns[DOMU_SPARE], PTE_RO), UVMF_INVLPG),
                    0);
         for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
             ops[i] = (struct mmuext_op){.cmd = i % 2 ? MMUEXT_UNPIN_TABLE : MMUEXT_PIN_L4_TABLE,
-                                        .arg1.mfn = g.mfns[SPARE]};
+                                        .arg1.mfn = g.mfns[DOMU_SPARE]};
         memcpy(g.request->buffer, ops, sizeof(ops));
         g.request->op = __HYPERVISOR_mmuext_op;
-        g.request->args[0] = BUFFER;
+        g.request->args[0] = DOMU_BUFFER;
         g.request->args[1] = ARRAY_SIZE(ops);
         g.request->args[2] = 0;
         g.request->args[3] = DOMID_SELF;
@@ -736,7 +518,7 @@ TEST("kill-while-checking")
             sched_op(SCHEDOP_yield, NULL);
         while (time_now() < end);
         unfinished += g.request->done != g.request->wanted;
-        guest_end(&g);
+        domu_end(&g);
         if (round == 5)
             before = free_pages();
     }
