@@ -54,7 +54,8 @@ static int side_begin_lender(struct copy_side *side, struct grant_pin *pin)
     if (side->lender == NULL)
         return GNTST_general_error;
     side->lender_ref = pin->lender_ref;
-    rc = grant_pin(side->lender, side->lender_ref, side->owner->id, !side->is_target, pin);
+    rc = grant_pin(side->lender, side->lender_ref, side->owner->id, !side->is_target,
+                   GRANT_PIN_PART, pin);
     if (rc != GNTST_okay) {
         domain_put(side->lender);
         side->lender = NULL;
@@ -66,7 +67,8 @@ static int side_begin_grant(struct domain *d, struct copy_side *side, uint16_t o
                             uint16_t size)
 {
     struct grant_pin pin;
-    int rc = grant_pin_any(side->owner, side->ref, d->id, !side->is_target, &pin);
+    int rc = grant_pin(side->owner, side->ref, d->id, !side->is_target,
+                       GRANT_PIN_PART | GRANT_PIN_TRANSITIVE, &pin);
 
     if (rc != GNTST_okay)
         return rc;
@@ -113,7 +115,7 @@ static int side_begin_frame(struct domain *d, struct copy_side *side, uint64_t g
 static int side_begin(struct domain *d, struct copy_side *side, const struct gnttab_copy_ptr *ptr,
                       uint16_t size)
 {
-    if (ptr->offset >= PAGE_SIZE || size > PAGE_SIZE - ptr->offset)
+    if (ptr->offset + size > PAGE_SIZE)
         return GNTST_bad_copy_arg;
     side->owner = domain_get_by_guest_id(ptr->domid);
     if (side->owner == NULL)

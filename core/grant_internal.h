@@ -155,14 +155,16 @@ struct grant_pin {
     uint32_t lender_ref;
 };
 
-/* One more user of a grant, who keeps the frame. GNTST_*. No lock held. */
-int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
+/* What its user can do with: part of a page; an entry that names a third domain's grant
+ * (GTF_transitive), which the owner may use: the user then needs another grant_pin() on the owner's
+ * behalf. */
+#define GRANT_PIN_PART       BIT(0)
+#define GRANT_PIN_TRANSITIVE BIT(1)
+
+/* One more user of a grant, who keeps the frame. `accepts`: GRANT_PIN_*. GNTST_*. No lock held. */
+int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly, unsigned accepts,
               struct grant_pin *out) __must_check;
-/* The same for entries that may name a third domain's grant (GTF_transitive): the owner may use
- * that one, with another grant_pin() on the owner's behalf. */
-int grant_pin_any(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
-                  struct grant_pin *out) __must_check;
-/* The opposite of both, as often. */
+/* The opposite, as often. */
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
 
 /* ---- operations, on the caller's domain; GNTST_* into op->status -------------------------------

@@ -52,7 +52,7 @@ static int map_with_handle(struct vcpu *v, struct domain *owner, uint32_t handle
         .owner_id = owner->id, .flags = mapping_flags(op->flags), .ref = op->ref};
     bool readonly = op->flags & GNTMAP_readonly;
     struct grant_pin pin;
-    int rc = grant_pin(owner, op->ref, v->domain->id, readonly, &pin);
+    int rc = grant_pin(owner, op->ref, v->domain->id, readonly, 0, &pin);
 
     if (rc != GNTST_okay)
         return rc;

@@ -30,7 +30,7 @@ static uint16_t flags_wanted(bool readonly)
 struct grant_user {
     uint16_t id;
     bool readonly;
-    bool takes_transitive; /* and does it with the grant that such an entry names */
+    unsigned accepts; /* GRANT_PIN_* */
 };
 
 /* May this domain use an entry that says so? */
@@ -38,9 +38,13 @@ static int header_check(uint32_t header, const struct grant_user *user)
 {
     uint16_t flags = header, type = flags & GTF_type_mask;
 
-    if (header >> 16 != user->id ||
-        (type != GTF_permit_access && !(type == GTF_transitive && user->takes_transitive)))
+    if (header >> 16 != user->id)
         return GNTST_bad_gntref;
+    if (type != GTF_permit_access &&
+        !(type == GTF_transitive && (user->accepts & GRANT_PIN_TRANSITIVE)))
+        return GNTST_bad_gntref;
+    if (type == GTF_permit_access && (flags & GTF_sub_page) && !(user->accepts & GRANT_PIN_PART))
+        return GNTST_general_error;
     if (!user->readonly && (flags & GTF_readonly))
         return GNTST_permission_denied;
     return GNTST_okay;
@@ -198,33 +202,18 @@ static int pin_locked(struct domain *owner, uint32_t ref, const struct grant_use
     return GNTST_okay;
 }
 
-static int pin(struct domain *owner, uint32_t ref, const struct grant_user *user,
-               struct grant_pin *out)
+int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly, unsigned accepts,
+              struct grant_pin *out)
 {
+    const struct grant_user user = {.id = user_id, .readonly = readonly, .accepts = accepts};
     int rc;
 
     spin_lock(&owner->grants->lock);
-    rc = pin_locked(owner, ref, user, out);
+    rc = pin_locked(owner, ref, &user, out);
     spin_unlock(&owner->grants->lock);
     if (rc != GNTST_okay)
-        log_guest(LOG_DEBUG, owner, "grant %u refused to d%u: %d", ref, user->id, rc);
+        log_guest(LOG_DEBUG, owner, "grant %u refused to d%u: %d", ref, user_id, rc);
     return rc;
-}
-
-int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
-              struct grant_pin *out)
-{
-    const struct grant_user user = {.id = user_id, .readonly = readonly};
-
-    return pin(owner, ref, &user, out);
-}
-
-int grant_pin_any(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
-                  struct grant_pin *out)
-{
-    const struct grant_user user = {.id = user_id, .readonly = readonly, .takes_transitive = true};
-
-    return pin(owner, ref, &user, out);
 }
 
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly)

@@ -555,6 +555,8 @@ static void test_copy(void **state)
     assert_int_equal(copy(d0, bad), GNTST_bad_copy_arg);
     bad.dest.offset = 4096;
     bad.len = 0;
+    assert_int_equal(copy(d0, bad), GNTST_okay);
+    bad.dest.offset = 4097;
     assert_int_equal(copy(d0, bad), GNTST_bad_copy_arg);
     bad = in;
     bad.source.domid = 3;

@@ -342,6 +342,15 @@ TEST("sub-page")
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
     CHECK(map.status < 0);
     REQUIRE_EQ(map_va(page, own), 0);
+    /* Not even if it is all of the page. */
+    table2[REF].sub_page.page_off = 0;
+    table2[REF].sub_page.length = PAGE_SIZE;
+    REQUIRE_EQ(map_va(page, 0), 0);
+    CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
+    CHECK(map.status < 0);
+    REQUIRE_EQ(map_va(page, own), 0);
+    CHECK_EQ(copy_from(&g, REF, 0, PAGE_SIZE, page), GNTST_okay);
+    CHECK_EQ(copy_from(&g, REF, PAGE_SIZE, 0, page), GNTST_okay); /* nothing, at the end */
     /* The part ends beyond the page: what is in the page counts. */
     table2[REF].sub_page.page_off = 4000;
     table2[REF].sub_page.length = 5000;
@@ -454,7 +463,14 @@ TEST("version-limit")
 
     domu_start(&g);
     memcpy(g.request->buffer, &set, sizeof(set));
-    CHECK(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0) < 0);
+    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
+             -ENOSYS);
+    memcpy(&set, g.request->buffer, sizeof(set));
+    CHECK_EQ(set.version, 1); /* what it is, all the same */
+    set.version = 3;
+    memcpy(g.request->buffer, &set, sizeof(set));
+    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
+             -EINVAL);
     set.version = 1;
     memcpy(g.request->buffer, &set, sizeof(set));
     CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
