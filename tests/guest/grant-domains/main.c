@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grant tables between domains: this kernel, the control domain, and guests that it builds. Pages
- * that change hands for good, version 2 with parts of pages, status frames and grants that stand
- * for other grants, cache flushes, and the limit of mappings. Status codes are Xen 4.17's where the
- * header leaves no choice, else only that there is one.
+ * Grant tables between domains: this kernel, the control domain, and guests that it builds. Version
+ * 2 with parts of pages, status frames and grants that stand for other grants, cache flushes, and
+ * the limit of mappings. Status codes are Xen 4.17's where the header leaves no choice, else only
+ * that there is one.
  */
 /* RUN: timeout=40 */
 #include "domu.h"
@@ -17,230 +17,11 @@
 #define PLACE_DATA2  (DOMU_PAGES + 2)
 #define REF          8 /* the first that is not reserved */
 
-static long pages_of(domid_t id)
-{
-    struct xen_memory_domain about = {.domid = id};
-
-    return memory_op(XENMEM_current_reservation, &about);
-}
-
-/* A page of our own that nobody has mapped. */
-static mfn_t page_fresh(void)
-{
-    static xen_pfn_t list[1];
-    struct xen_memory_reservation take = {.nr_extents = 1, .domid = DOMID_SELF};
-
-    list[0] = start_info->nr_pages + 5;
-    set_xen_guest_handle(take.extent_start, list);
-    REQUIRE_EQ(memory_op(XENMEM_populate_physmap, &take), 1);
-    return list[0];
-}
-
-static long page_give_back(mfn_t mfn)
-{
-    struct xen_memory_reservation give = {.nr_extents = 1, .domid = DOMID_SELF};
-
-    set_xen_guest_handle(give.extent_start, &mfn);
-    return memory_op(XENMEM_decrease_reservation, &give);
-}
-
-/* The first frame of a guest's table (0) or status array (1), mapped at a place. */
-static volatile void *table_map(const struct domu *g, unsigned place, unsigned array)
-{
-    static xen_pfn_t frames[1];
-    struct xen_mem_acquire_resource resource = {
-        .domid = g->id, .type = XENMEM_resource_grant_table, .id = array, .nr_frames = 1};
-
-    set_xen_guest_handle(resource.frame_list, frames);
-    REQUIRE_EQ(memory_op(XENMEM_acquire_resource, &resource), 0);
-    return domu_map(place, g->id, frames[0]);
-}
-
-static void guest_end(struct domu *g)
-{
-    for (unsigned place = 0; place < DOMU_PLACES; place++)
-        if (place != g->data_place && place != DOMU_DATA && place != PLACE_DATA2)
-            domu_map(place, 0, 0);
-    domu_end(g);
-}
-
-/* ---- transfer ---------------------------------------------------------------------------------
- */
-
-static int16_t transfer(mfn_t mfn, domid_t to, grant_ref_t ref)
-{
-    struct gnttab_transfer op = {.mfn = mfn, .domid = to, .ref = ref, .status = 99};
-
-    CHECK_EQ(grant_table_op(GNTTABOP_transfer, &op, 1), 0);
-    return op.status;
-}
-
-static void accept(volatile struct grant_entry_v1 *entry, domid_t from, uint32_t pfn)
-{
-    entry->domid = from;
-    entry->frame = pfn;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    entry->flags = GTF_accept_transfer;
-}
-
-TEST("transfer")
-{
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = table_map(&g, PLACE_TABLE, 0);
-    long ours, theirs = pages_of(g.id);
-    mfn_t mfn = page_fresh();
-    uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
-
-    REQUIRE_EQ(map_va(page, pte_make(mfn, PTE_RW)), 0);
-    page[100] = 0x9a9a;
-    ours = pages_of(DOMID_SELF);
-    accept(&table[REF], 0, 0x77);
-    CHECK_EQ(transfer(mfn, g.id, REF), GNTST_bad_page); /* mapped still, and so ours still */
-    CHECK_EQ(pages_of(DOMID_SELF), ours);
-    CHECK_EQ(table[REF].flags, GTF_accept_transfer);
-    REQUIRE_EQ(map_va(page, own), 0);
-    CHECK_EQ(transfer(mfn, g.id, REF), GNTST_okay);
-    CHECK_EQ(pages_of(DOMID_SELF), ours - 1);
-    CHECK_EQ(pages_of(g.id), theirs + 1);
-    CHECK_EQ(table[REF].flags,
-             GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
-    CHECK_EQ(table[REF].frame, mfn);
-    CHECK_EQ(mfn_to_pfn(mfn), 0x77);
-    CHECK(map_va(page, pte_make(mfn, PTE_RO)) < 0);
-    CHECK_EQ(page_give_back(mfn), 0);
-    CHECK_EQ(transfer(mfn, g.id, REF), GNTST_bad_page);
-    /* It is the guest's with what was in it. */
-    uint64_t *theirs_now = domu_map(DOMU_SPARE, g.id, mfn);
-
-    CHECK_EQ(theirs_now[100], 0x9a9a);
-    domu_map(DOMU_SPARE, 0, 0);
-    guest_end(&g);
-    CHECK_EQ(transfer(page_fresh(), g.id, REF), GNTST_bad_domain);
-    page_free(page);
-}
-
-/* The giver loses the page, whatever the receiver's table says. */
-TEST("transfer-refused")
-{
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = table_map(&g, PLACE_TABLE, 0);
-    long ours = pages_of(DOMID_SELF), theirs = pages_of(g.id);
-
-    CHECK(transfer(page_fresh(), g.id, REF) < 0); /* accepts nothing */
-    table[REF].flags = GTF_permit_access;
-    CHECK(transfer(page_fresh(), g.id, REF) < 0);
-    accept(&table[REF], 5, 0x77); /* somebody else's */
-    CHECK(transfer(page_fresh(), g.id, REF) < 0);
-    CHECK_EQ(table[REF].flags, GTF_accept_transfer);
-    accept(&table[REF], 0, 0x77);
-    table[REF].flags = GTF_accept_transfer | GTF_transfer_committed; /* taken */
-    CHECK(transfer(page_fresh(), g.id, REF) < 0);
-    CHECK(transfer(page_fresh(), g.id, 100000) < 0);
-    CHECK_EQ(transfer(page_fresh(), 77, REF), GNTST_bad_domain);
-    CHECK_EQ(transfer(page_fresh(), DOMID_XEN, REF), GNTST_bad_domain);
-    CHECK_EQ(pages_of(DOMID_SELF), ours);
-    CHECK_EQ(pages_of(g.id), theirs);
-    /* Never the caller's to give, so nothing is lost. */
-    CHECK_EQ(transfer(1UL << 39, g.id, REF), GNTST_bad_page);
-    CHECK_EQ(transfer(g.mfns[DOMU_SPARE], g.id, REF), GNTST_bad_page);
-    CHECK_EQ(transfer(va_to_mfn(pt_entry((void *)VIRT_BASE, 1)), g.id, REF), GNTST_bad_page);
-    CHECK_EQ(transfer(0xb8, g.id, REF), GNTST_bad_page);
-    CHECK_EQ(pages_of(DOMID_SELF), ours);
-    CHECK_EQ(grant_table_op(GNTTABOP_transfer, 0x1000, 1), -EFAULT);
-    guest_end(&g);
-}
-
-/* To the receiver's limit and not beyond; its entry stays as it was. */
-TEST("transfer-limit")
-{
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = table_map(&g, PLACE_TABLE, 0);
-    unsigned count = 0, limit = domu_options.max_kib / 4;
-    int16_t status;
-
-    do {
-        accept(&table[REF], 0, 0x1000 + count);
-        status = transfer(page_fresh(), g.id, REF);
-    } while (status == GNTST_okay && ++count < 100);
-    CHECK_EQ(count, limit - DOMU_PAGES);
-    CHECK_EQ(pages_of(g.id), limit);
-    CHECK_EQ(table[REF].flags, GTF_accept_transfer);
-    CHECK_EQ(table[REF].frame, 0x1000 + count);
-    guest_end(&g);
-}
-
-/* From a guest to us, in a list with a mistake in it. */
-TEST("transfer-from-guest")
-{
-    static xen_pfn_t frames[1];
-    struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 1};
-    struct xen_memory_reservation take = {.nr_extents = 2, .domid = DOMID_SELF};
-    volatile struct grant_entry_v1 *table = page_alloc();
-    uint64_t own = pte_make(va_to_mfn((void *)table), PTE_RW), *page = page_alloc();
-    struct domu g = domu_build(domu_calls);
-    struct gnttab_transfer ops[3];
-    xen_pfn_t list[2] = {20, 21};
-    long ours;
-
-    set_xen_guest_handle(setup.frame_list, frames);
-    REQUIRE_EQ(grant_table_op(GNTTABOP_setup_table, &setup, 1), 0);
-    REQUIRE_EQ(map_va((void *)table, pte_make(frames[0], PTE_RW)), 0);
-    domu_start(&g);
-    set_xen_guest_handle(take.extent_start, (xen_pfn_t *)(DOMU_BUFFER + 256));
-    memcpy(g.request->buffer, &take, sizeof(take));
-    memcpy(g.request->buffer + 256, list, sizeof(list));
-    REQUIRE_EQ(domu_call(&g, __HYPERVISOR_memory_op, XENMEM_populate_physmap, DOMU_BUFFER, 0, 0),
-               2);
-    memcpy(list, g.request->buffer + 256, sizeof(list));
-    ours = pages_of(DOMID_SELF);
-    accept(&table[REF], g.id, 0x9077);
-    accept(&table[REF + 1], g.id, 0x9078);
-    ops[0] = (struct gnttab_transfer){.mfn = list[0], .domid = 0, .ref = REF, .status = 99};
-    ops[1] = (struct gnttab_transfer){
-        .mfn = va_to_mfn((void *)page), .domid = 0, .ref = REF, .status = 99};
-    ops[2] = (struct gnttab_transfer){.mfn = list[1], .domid = 0, .ref = REF + 1, .status = 99};
-    memcpy(g.request->buffer, ops, sizeof(ops));
-    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_transfer, DOMU_BUFFER, 3, 0), 0);
-    memcpy(ops, g.request->buffer, sizeof(ops));
-    CHECK_EQ(ops[0].status, GNTST_okay);
-    CHECK_EQ(ops[1].status, GNTST_bad_page);
-    CHECK_EQ(ops[2].status, GNTST_okay);
-    CHECK_EQ(pages_of(DOMID_SELF), ours + 2);
-    CHECK_EQ(pages_of(g.id), DOMU_PAGES);
-    guest_end(&g);
-    for (unsigned i = 0; i < 2; i++) {
-        CHECK_EQ(table[REF + i].frame, list[i]);
-        CHECK_EQ(mfn_to_pfn(list[i]), 0x9077 + i);
-        CHECK_EQ(page_give_back(list[i]), 1);
-        table[REF + i].flags = 0;
-    }
-    CHECK_EQ(pages_of(DOMID_SELF), ours);
-    REQUIRE_EQ(map_va((void *)table, own), 0);
-    page_free(page);
-}
-
 /* ---- version 2 --------------------------------------------------------------------------------
  */
 
 static volatile union grant_entry_v2 *table2, *far2;
 static volatile grant_status_t *status2;
-
-static struct domu guest_v2(unsigned data_place)
-{
-    struct gnttab_set_version set = {.version = 2};
-    struct domu g;
-
-    domu_options.grant_version = 2;
-    domu_options.data_place = data_place;
-    g = domu_build(domu_calls);
-    domu_options.grant_version = 1;
-    domu_options.data_place = DOMU_DATA;
-    domu_start(&g);
-    memcpy(g.request->buffer, &set, sizeof(set));
-    REQUIRE_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
-               0);
-    return g;
-}
 
 static void permit(volatile union grant_entry_v2 *entry, domid_t to, mfn_t mfn, uint16_t flags)
 {
@@ -278,15 +59,15 @@ static int16_t copy_to(const struct domu *g, grant_ref_t ref, unsigned offset, u
 /* What is in use is told in the status frames, not in the entries. */
 TEST("status-frames")
 {
-    struct domu g = guest_v2(DOMU_DATA);
+    struct domu g = domu_build_v2(DOMU_DATA);
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_get_status_frames get = {.nr_frames = 1, .dom = DOMID_SELF};
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
     struct gnttab_unmap_grant_ref unmap = {.host_addr = (uint64_t)page};
 
-    table2 = table_map(&g, PLACE_TABLE, 0);
-    status2 = table_map(&g, PLACE_TABLE2, 1);
+    table2 = domu_table_map(&g, PLACE_TABLE, 0);
+    status2 = domu_table_map(&g, PLACE_TABLE2, 1);
     set_xen_guest_handle(get.frame_list, (uint64_t *)(DOMU_BUFFER + 256));
     memcpy(g.request->buffer, &get, sizeof(get));
     CHECK_EQ(
@@ -313,18 +94,18 @@ TEST("status-frames")
     CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
     REQUIRE_EQ(map_va(page, own), 0);
     page_free(page);
-    guest_end(&g);
+    domu_end_all(&g);
 }
 
 TEST("sub-page")
 {
-    struct domu g = guest_v2(DOMU_DATA);
+    struct domu g = domu_build_v2(DOMU_DATA);
     uint8_t *page = page_alloc(), *theirs;
     uint64_t own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
 
-    table2 = table_map(&g, PLACE_TABLE, 0);
+    table2 = domu_table_map(&g, PLACE_TABLE, 0);
     theirs = domu_map(DOMU_L1, g.id, g.mfns[DOMU_STACK]);
     memcpy(theirs + 100, "only these", 10);
     table2[REF].sub_page.page_off = 100;
@@ -357,21 +138,21 @@ TEST("sub-page")
     CHECK_EQ(copy_from(&g, REF, 4000, 96, page), GNTST_okay);
     CHECK_EQ(copy_from(&g, REF, 4090, 10, page), GNTST_bad_copy_arg);
     page_free(page);
-    guest_end(&g);
+    domu_end_all(&g);
 }
 
 /* far permits g, and g lets us use that: for copies, and never more than both say. */
 TEST("transitive")
 {
-    struct domu g = guest_v2(DOMU_DATA), far = guest_v2(PLACE_DATA2);
+    struct domu g = domu_build_v2(DOMU_DATA), far = domu_build_v2(PLACE_DATA2);
     uint8_t *page = page_alloc(), *theirs;
     uint64_t own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
 
-    table2 = table_map(&g, PLACE_TABLE, 0);
-    far2 = table_map(&far, PLACE_TABLE2, 0);
-    status2 = table_map(&g, DOMU_L2, 1);
+    table2 = domu_table_map(&g, PLACE_TABLE, 0);
+    far2 = domu_table_map(&far, PLACE_TABLE2, 0);
+    status2 = domu_table_map(&g, DOMU_L2, 1);
     theirs = domu_map(DOMU_L1, far.id, far.mfns[DOMU_STACK]);
     memcpy(theirs, "from afar", 10);
     permit(&far2[20], g.id, far.mfns[DOMU_STACK], 0);
@@ -431,28 +212,7 @@ TEST("transitive")
     CHECK(copy_from(&g, REF, 0, 10, page) < 0);
     CHECK_EQ(status2[REF], 0);
     page_free(page);
-    guest_end(&g);
-}
-
-TEST("transfer-version-2")
-{
-    struct domu g = guest_v2(DOMU_DATA);
-    mfn_t mfn = page_fresh();
-    long theirs = pages_of(g.id);
-
-    table2 = table_map(&g, PLACE_TABLE, 0);
-    status2 = table_map(&g, PLACE_TABLE2, 1);
-    table2[REF].full_page.frame = 0x123456;
-    table2[REF].hdr.domid = 0;
-    table2[REF].hdr.flags = GTF_accept_transfer;
-    CHECK_EQ(transfer(mfn, g.id, REF), GNTST_okay);
-    CHECK_EQ(table2[REF].hdr.flags,
-             GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
-    CHECK_EQ(table2[REF].full_page.frame, mfn);
-    CHECK_EQ(mfn_to_pfn(mfn), 0x123456);
-    CHECK_EQ(pages_of(g.id), theirs + 1);
-    CHECK_EQ(status2[REF], 0);
-    guest_end(&g);
+    domu_end_all(&g);
 }
 
 /* A guest that was created for version 1 stays there. */
@@ -475,7 +235,7 @@ TEST("version-limit")
     memcpy(g.request->buffer, &set, sizeof(set));
     CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
              0);
-    guest_end(&g);
+    domu_end_all(&g);
 }
 
 /* ---- caches -----------------------------------------------------------------------------------
@@ -494,7 +254,7 @@ TEST("cache-flush")
     struct domu g = domu_build(domu_calls);
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
     uint64_t ours = va_to_machine(page), theirs = g.mfns[DOMU_STACK] << PAGE_SHIFT;
-    volatile struct grant_entry_v1 *table = table_map(&g, PLACE_TABLE, 0);
+    volatile struct grant_entry_v1 *table = domu_table_map(&g, PLACE_TABLE, 0);
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
     struct gnttab_unmap_grant_ref unmap = {.host_addr = (uint64_t)page};
@@ -525,7 +285,7 @@ TEST("cache-flush")
     CHECK_EQ(flush(theirs, 0, PAGE_SIZE, GNTTAB_CACHE_CLEAN), -EINVAL);
     REQUIRE_EQ(map_va(page, own), 0);
     page_free(page);
-    guest_end(&g);
+    domu_end_all(&g);
 }
 
 /* ---- mappings of a guest ----------------------------------------------------------------------
@@ -590,7 +350,7 @@ TEST("maptrack-limit")
     memcpy(maps, g.request->buffer, 2 * sizeof(maps[0]));
     CHECK_EQ(maps[0].status, GNTST_okay);
     CHECK_EQ(maps[1].status, status);
-    guest_end(&g);
+    domu_end_all(&g);
     for (unsigned i = 0; i < REFS; i++) {
         CHECK_EQ(table[REF + i].flags & (GTF_reading | GTF_writing), 0);
         table[REF + i].flags = 0;

@@ -3,6 +3,7 @@
 #include "domu.h"
 #include "guest.h"
 #include <xen/domctl.h>
+#include <xen/grant_table.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/sysctl.h>
@@ -195,6 +196,14 @@ void domu_end(struct domu *g)
     CHECK(!domu_is_there(g));
 }
 
+void domu_end_all(struct domu *g)
+{
+    for (unsigned place = 0; place < DOMU_PLACES; place++)
+        if (windows[place])
+            domu_map(place, 0, 0);
+    domu_end(g);
+}
+
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
@@ -213,4 +222,35 @@ long domu_call(const struct domu *g, uint64_t nr, uint64_t a, uint64_t b, uint64
         sched_op(SCHEDOP_yield, NULL);
     REQUIRE_EQ(r->done, r->wanted);
     return r->result;
+}
+
+/* ---- grants -----------------------------------------------------------------------------------
+ */
+
+volatile void *domu_table_map(const struct domu *g, unsigned place, unsigned array)
+{
+    static xen_pfn_t frames[1];
+    struct xen_mem_acquire_resource resource = {
+        .domid = g->id, .type = XENMEM_resource_grant_table, .id = array, .nr_frames = 1};
+
+    set_xen_guest_handle(resource.frame_list, frames);
+    REQUIRE_EQ(memory_op(XENMEM_acquire_resource, &resource), 0);
+    return domu_map(place, g->id, frames[0]);
+}
+
+struct domu domu_build_v2(unsigned data_place)
+{
+    struct gnttab_set_version set = {.version = 2};
+    const struct domu_options before = domu_options;
+    struct domu g;
+
+    domu_options.grant_version = 2;
+    domu_options.data_place = data_place;
+    g = domu_build(domu_calls);
+    domu_options = before;
+    domu_start(&g);
+    memcpy(g.request->buffer, &set, sizeof(set));
+    REQUIRE_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
+               0);
+    return g;
 }

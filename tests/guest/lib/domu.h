@@ -74,8 +74,15 @@ bool domu_is_there(const struct domu *g);
 void domu_kill(const struct domu *g);
 /* Killed, and soon gone. Its data page is not mapped any more. */
 void domu_end(struct domu *g);
+/* The same for the last one alive: nothing of any guest is mapped any more. */
+void domu_end_all(struct domu *g);
 /* One mmuext operation about it, made by us. */
 long domu_pin(const struct domu *g, unsigned cmd, mfn_t mfn);
 
 /* The guest makes a hypercall; its result. */
 long domu_call(const struct domu *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+
+/* The first frame of a guest's grant table (array 0) or status array (1), mapped at a place. */
+volatile void *domu_table_map(const struct domu *g, unsigned place, unsigned array);
+/* A guest that runs domu_calls and has chosen version 2 of grant tables. */
+struct domu domu_build_v2(unsigned data_place);
