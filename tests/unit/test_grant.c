@@ -31,18 +31,23 @@
 static struct domain *d0, *d1; /* d1 grants, d0 uses */
 static mfn_t frame;            /* of d1 */
 
-static int op(struct domain *d, unsigned cmd, void *arg, unsigned count)
+static int op_on(struct vcpu *v, unsigned cmd, void *arg, unsigned count)
 {
     struct hypercall_args args = {.arg = {cmd, (uint64_t)arg, count}};
     int rc;
 
-    domains_fake_run(d->vcpus[0]);
+    domains_fake_run(v);
     do {
         rc = do_grant_table_op(&args);
     } while (rc == -ERESTART);
     assert_int_equal(fake_locks_held, 0);
     assert_int_equal(domains_fake_unflushed, 0);
     return rc;
+}
+
+static int op(struct domain *d, unsigned cmd, void *arg, unsigned count)
+{
+    return op_on(d->vcpus[0], cmd, arg, count);
 }
 
 /* The numbers of the first shared frames. */
@@ -685,6 +690,61 @@ static void test_copy_transitive(void **state)
     assert_int_equal(copy(d0, in), GNTST_general_error);
 }
 
+/* ---- handles of several vCPUs -----------------------------------------------------------------
+ */
+
+static struct gnttab_map_grant_ref map_on(struct vcpu *v)
+{
+    struct gnttab_map_grant_ref arg = {
+        .flags = GNTMAP_device_map | GNTMAP_readonly, .ref = 8, .dom = 1, .status = 99};
+
+    assert_int_equal(op_on(v, GNTTABOP_map_grant_ref, &arg, 1), 0);
+    return arg;
+}
+
+static int unmap_on(struct vcpu *v, uint32_t handle)
+{
+    struct gnttab_unmap_grant_ref arg = {
+        .dev_bus_addr = frame << PAGE_SHIFT, .handle = handle, .status = 99};
+
+    assert_int_equal(op_on(v, GNTTABOP_unmap_grant_ref, &arg, 1), 0);
+    return arg.status;
+}
+
+/* All of the domain's quota can be used by whichever vCPU, wherever handles were freed. */
+static void test_handles_of_vcpus(void **state)
+{
+    enum { ALL = 4 * 512 };
+    static uint32_t handles[ALL];
+    struct domain *d2 = domains_fake_add(2, 3);
+    struct vcpu **v = d2->vcpus;
+
+    grant_v1(8, 2, frame, 0);
+    for (unsigned i = 0; i < ALL; i++) {
+        struct gnttab_map_grant_ref map = map_on(v[i % 2]);
+
+        assert_int_equal(map.status, GNTST_okay);
+        handles[i] = map.handle;
+        assert_int_equal(map.handle / 512 % 2, i % 2); /* each from its own chunks */
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(map_on(v[i]).status, GNTST_no_space);
+    /* Freed by another vCPU it goes home, and a third one without any may have it. */
+    assert_int_equal(unmap_on(v[1], handles[0]), GNTST_okay);
+    assert_int_equal(unmap_on(v[1], handles[0]), GNTST_bad_handle);
+    assert_int_equal(map_on(v[2]).handle, handles[0]);
+    assert_int_equal(map_on(v[0]).status, GNTST_no_space);
+    assert_int_equal(unmap_on(v[2], handles[0]), GNTST_okay);
+    assert_int_equal(map_on(v[0]).handle, handles[0]);
+    for (unsigned i = 0; i < ALL; i += 3)
+        assert_int_equal(unmap_on(v[i % 3], handles[i]), GNTST_okay);
+    for (unsigned i = 0; i < ALL; i += 3)
+        assert_int_equal(map_on(v[2]).status, GNTST_okay);
+    assert_int_equal(map_on(v[2]).status, GNTST_no_space);
+    domains_fake_remove(d2);
+    assert_int_equal(v1(d1, 8)->flags, GTF_permit_access);
+}
+
 /* ---- transfer and caches ----------------------------------------------------------------------
  */
 
@@ -843,6 +903,7 @@ int main(void)
         T(test_transfer_refused),
         T(test_transfer_v2),
         T(test_cache_flush),
+        T(test_handles_of_vcpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
