@@ -7,20 +7,14 @@
  */
 /* RUN: timeout=60 */
 /* RUN: name=seed2 args="seed=2" timeout=60 */
-#include "domu.h"
-#include "guest.h"
-#include <xen/memory.h>
-#include <xen/sched.h>
+#include "domu_more.h"
 #include <xen/version.h>
 
-#define PLACE_SHARED DOMU_PAGES       /* of the guest that misbehaves */
-#define PLACE_OTHER  (DOMU_PAGES + 1) /* of the one that does not */
-#define PLACE_DATA2  (DOMU_PAGES + 2)
-#define PAIRS        6
-#define ROUNDS       400
-#define CONTROL_AT   512 /* in its page */
+#define PAIRS      6
+#define ROUNDS     400
+#define CONTROL_AT 512 /* in its page */
 
-static struct domu bad, good;
+static struct guest bad, good;
 static volatile struct shared_info *bad_shared, *good_shared;
 static evtchn_port_t bad_ports[PAIRS], our_bad_ports[PAIRS]; /* ours are the other ends */
 static evtchn_port_t good_port, our_good_port;
@@ -46,25 +40,25 @@ static uint32_t random_event_word(void)
     }
 }
 
-static volatile struct shared_info *shared_map(const struct domu *g, unsigned place)
+static volatile struct shared_info *shared_map(const struct guest *g, unsigned place)
 {
-    memset(&domctl_op, 0, sizeof(domctl_op));
+    memset(&op, 0, sizeof(op));
     REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g->id), 0);
-    return domu_map(place, g->id, domctl_op.u.getdomaininfo.shared_info_frame);
+    return place_map(place, g->id, op.u.getdomaininfo.shared_info_frame);
 }
 
-static long guest_event_op(const struct domu *g, unsigned cmd, void *arg, size_t size_bytes)
+static long guest_event_op(const struct guest *g, unsigned cmd, void *arg, size_t size_bytes)
 {
     long err;
 
     memcpy(g->request->buffer, arg, size_bytes);
-    err = domu_call(g, __HYPERVISOR_event_channel_op, cmd, DOMU_BUFFER, 0, 0);
+    err = guest_call(g, __HYPERVISOR_event_channel_op, cmd, BUFFER, 0, 0);
     memcpy(arg, g->request->buffer, size_bytes);
     return err;
 }
 
 /* A port of the guest's and one of ours, connected; yields the guest's. */
-static evtchn_port_t pair_make(const struct domu *g, evtchn_port_t *ours)
+static evtchn_port_t pair_make(const struct guest *g, evtchn_port_t *ours)
 {
     struct evtchn_alloc_unbound unbound = {.dom = DOMID_SELF, .remote_dom = 0};
     long port;
@@ -80,14 +74,13 @@ static evtchn_port_t pair_make(const struct domu *g, evtchn_port_t *ours)
 static void both_start(void)
 {
     random_state = option_given("seed=2") ? 0xda3e39cb94b95bdb : 0x853c49e6748fea9b;
-    bad = domu_build(domu_calls);
-    domu_options.data_place = PLACE_DATA2;
-    good = domu_build(domu_calls);
-    domu_options.data_place = DOMU_DATA;
-    bad_shared = shared_map(&bad, PLACE_SHARED);
-    good_shared = shared_map(&good, PLACE_OTHER);
-    domu_start(&bad);
-    domu_start(&good);
+    good = guest_build(program_calls);
+    guest_move_aside(&good);
+    bad = guest_build(program_calls);
+    bad_shared = shared_map(&bad, PLACE_TABLE);
+    good_shared = shared_map(&good, PLACE_TABLE2);
+    guest_start(&bad);
+    guest_start(&good);
     for (unsigned i = 0; i < PAIRS; i++)
         bad_ports[i] = pair_make(&bad, &our_bad_ports[i]);
     good_port = pair_make(&good, &our_good_port);
@@ -96,10 +89,8 @@ static void both_start(void)
 
 static void both_end(void)
 {
-    for (unsigned place = 0; place < DOMU_PLACES; place++)
-        domu_map(place, 0, 0);
-    domu_end(&bad);
-    domu_end(&good);
+    guest_end_clear(&bad);
+    guest_end_aside(&good);
     for (unsigned i = 0; i < PAIRS; i++)
         CHECK_EQ(event_close(our_bad_ports[i]), 0);
     CHECK_EQ(event_close(our_good_port), 0);
@@ -167,12 +158,13 @@ TEST("fifo")
     volatile uint32_t *words, *control;
 
     both_start();
-    init.control_gfn = bad.mfns[DOMU_STACK];
-    expand.array_gfn = bad.mfns[DOMU_EVENTS];
+    init.control_gfn = bad.mfns[STACK];
+    expand.array_gfn = bad.mfns[EVENTS];
     REQUIRE_EQ(guest_event_op(&bad, EVTCHNOP_init_control, &init, sizeof(init)), 0);
     REQUIRE_EQ(guest_event_op(&bad, EVTCHNOP_expand_array, &expand, sizeof(expand)), 0);
-    words = domu_map(DOMU_L1, bad.id, bad.mfns[DOMU_EVENTS]);
-    control = (uint32_t *)((uint8_t *)domu_map(DOMU_L2, bad.id, bad.mfns[DOMU_STACK]) + CONTROL_AT);
+    words = place_map(PLACE_MORE, bad.id, bad.mfns[EVENTS]);
+    control =
+        (uint32_t *)((uint8_t *)place_map(PLACE_MORE + 1, bad.id, bad.mfns[STACK]) + CONTROL_AT);
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < 16; i++)
             words[random_next() % 16] = random_event_word();
@@ -203,7 +195,7 @@ TEST("upcall-without-handler")
         CHECK_EQ(event_send(our_bad_ports[i]), 0);
     for (unsigned i = 0; i < 200; i++)
         sched_op(SCHEDOP_yield, NULL);
-    CHECK(domu_flags(&bad) & (XEN_DOMINF_shutdown | XEN_DOMINF_running | XEN_DOMINF_blocked));
+    CHECK(guest_flags(&bad) & (XEN_DOMINF_shutdown | XEN_DOMINF_running | XEN_DOMINF_blocked));
     good_check();
     both_end();
 }
@@ -212,15 +204,15 @@ TEST("upcall-without-handler")
 TEST("port-limit")
 {
     enum { LIMIT = 100 };
+    struct guest_limits limits = guest_limits_usual;
     struct evtchn_alloc_unbound unbound = {.dom = DOMID_SELF, .remote_dom = 0};
     struct evtchn_close close = {.port = 5};
     struct evtchn_bind_ipi ipi = {.vcpu = 0};
     unsigned count = 0;
 
-    domu_options.port_max = LIMIT;
-    bad = domu_build(domu_calls);
-    domu_options.port_max = 1023;
-    domu_start(&bad);
+    limits.port_max = LIMIT;
+    bad = guest_build_limited(&limits);
+    guest_start(&bad);
     while (count < 2 * LIMIT &&
            guest_event_op(&bad, EVTCHNOP_alloc_unbound, &unbound, sizeof(unbound)) == 0)
         count++;
@@ -231,5 +223,5 @@ TEST("port-limit")
     CHECK_EQ(guest_event_op(&bad, EVTCHNOP_close, &close, sizeof(close)), 0);
     CHECK_EQ(guest_event_op(&bad, EVTCHNOP_bind_ipi, &ipi, sizeof(ipi)), 0);
     CHECK_EQ(ipi.port, 5);
-    domu_end(&bad);
+    guest_end(&bad);
 }

@@ -6,16 +6,9 @@
  * that there is one.
  */
 /* RUN: timeout=40 */
-#include "domu.h"
-#include "guest.h"
-#include <xen/grant_table.h>
-#include <xen/memory.h>
-#include <xen/sched.h>
+#include "domu_more.h"
 
-#define PLACE_TABLE  DOMU_PAGES /* where guests' tables are seen */
-#define PLACE_TABLE2 (DOMU_PAGES + 1)
-#define PLACE_DATA2  (DOMU_PAGES + 2)
-#define REF          8 /* the first that is not reserved */
+#define REF 8 /* the first that is not reserved */
 
 /* ---- version 2 --------------------------------------------------------------------------------
  */
@@ -32,7 +25,7 @@ static void permit(volatile union grant_entry_v2 *entry, domid_t to, mfn_t mfn, 
     entry->hdr.flags = GTF_permit_access | flags;
 }
 
-static int16_t copy_from(const struct domu *g, grant_ref_t ref, unsigned offset, unsigned length,
+static int16_t copy_from(const struct guest *g, grant_ref_t ref, unsigned offset, unsigned length,
                          void *to)
 {
     struct gnttab_copy op = {.source = {.u.ref = ref, .domid = g->id, .offset = offset},
@@ -44,7 +37,7 @@ static int16_t copy_from(const struct domu *g, grant_ref_t ref, unsigned offset,
     return op.status;
 }
 
-static int16_t copy_to(const struct domu *g, grant_ref_t ref, unsigned offset, unsigned length,
+static int16_t copy_to(const struct guest *g, grant_ref_t ref, unsigned offset, unsigned length,
                        void *from)
 {
     struct gnttab_copy op = {.source = {.u.gmfn = va_to_mfn(from), .domid = DOMID_SELF},
@@ -59,24 +52,23 @@ static int16_t copy_to(const struct domu *g, grant_ref_t ref, unsigned offset, u
 /* What is in use is told in the status frames, not in the entries. */
 TEST("status-frames")
 {
-    struct domu g = domu_build_v2(DOMU_DATA);
+    struct guest g = guest_build_v2();
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_get_status_frames get = {.nr_frames = 1, .dom = DOMID_SELF};
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
     struct gnttab_unmap_grant_ref unmap = {.host_addr = (uint64_t)page};
 
-    table2 = domu_table_map(&g, PLACE_TABLE, 0);
-    status2 = domu_table_map(&g, PLACE_TABLE2, 1);
-    set_xen_guest_handle(get.frame_list, (uint64_t *)(DOMU_BUFFER + 256));
+    table2 = guest_table_map(&g, PLACE_TABLE, 0);
+    status2 = guest_table_map(&g, PLACE_TABLE2, 1);
+    set_xen_guest_handle(get.frame_list, (uint64_t *)(BUFFER + 256));
     memcpy(g.request->buffer, &get, sizeof(get));
-    CHECK_EQ(
-        domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_get_status_frames, DOMU_BUFFER, 1, 0),
-        0);
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_get_status_frames, BUFFER, 1, 0),
+             0);
     memcpy(&get, g.request->buffer, sizeof(get));
     CHECK_EQ(get.status, GNTST_okay);
     CHECK_EQ(*(uint64_t *)(g.request->buffer + 256), pte_mfn(*pt_entry((void *)status2, 1)));
-    permit(&table2[REF], 0, g.mfns[DOMU_STACK], 0);
+    permit(&table2[REF], 0, g.mfns[STACK], 0);
     REQUIRE_EQ(map_va(page, 0), 0);
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
     REQUIRE_EQ(map.status, GNTST_okay);
@@ -94,23 +86,23 @@ TEST("status-frames")
     CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
     REQUIRE_EQ(map_va(page, own), 0);
     page_free(page);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }
 
 TEST("sub-page")
 {
-    struct domu g = domu_build_v2(DOMU_DATA);
+    struct guest g = guest_build_v2();
     uint8_t *page = page_alloc(), *theirs;
     uint64_t own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
 
-    table2 = domu_table_map(&g, PLACE_TABLE, 0);
-    theirs = domu_map(DOMU_L1, g.id, g.mfns[DOMU_STACK]);
+    table2 = guest_table_map(&g, PLACE_TABLE, 0);
+    theirs = place_map(PLACE_MORE, g.id, g.mfns[STACK]);
     memcpy(theirs + 100, "only these", 10);
     table2[REF].sub_page.page_off = 100;
     table2[REF].sub_page.length = 50;
-    permit(&table2[REF], 0, g.mfns[DOMU_STACK], GTF_sub_page);
+    permit(&table2[REF], 0, g.mfns[STACK], GTF_sub_page);
     CHECK_EQ(copy_from(&g, REF, 100, 50, page), GNTST_okay);
     CHECK(memcmp(page, "only these", 10) == 0);
     CHECK_EQ(copy_from(&g, REF, 149, 1, page), GNTST_okay);
@@ -138,24 +130,27 @@ TEST("sub-page")
     CHECK_EQ(copy_from(&g, REF, 4000, 96, page), GNTST_okay);
     CHECK_EQ(copy_from(&g, REF, 4090, 10, page), GNTST_bad_copy_arg);
     page_free(page);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }
 
 /* far permits g, and g lets us use that: for copies, and never more than both say. */
 TEST("transitive")
 {
-    struct domu g = domu_build_v2(DOMU_DATA), far = domu_build_v2(PLACE_DATA2);
+    struct guest far = guest_build_v2(), g;
     uint8_t *page = page_alloc(), *theirs;
     uint64_t own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_map_grant_ref map = {
-        .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
+        .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF};
 
-    table2 = domu_table_map(&g, PLACE_TABLE, 0);
-    far2 = domu_table_map(&far, PLACE_TABLE2, 0);
-    status2 = domu_table_map(&g, DOMU_L2, 1);
-    theirs = domu_map(DOMU_L1, far.id, far.mfns[DOMU_STACK]);
+    guest_move_aside(&far);
+    g = guest_build_v2();
+    map.dom = g.id;
+    table2 = guest_table_map(&g, PLACE_TABLE, 0);
+    far2 = guest_table_map(&far, PLACE_TABLE2, 0);
+    status2 = guest_table_map(&g, PLACE_MORE, 1);
+    theirs = place_map(PLACE_MORE + 1, far.id, far.mfns[STACK]);
     memcpy(theirs, "from afar", 10);
-    permit(&far2[20], g.id, far.mfns[DOMU_STACK], 0);
+    permit(&far2[20], g.id, far.mfns[STACK], 0);
     table2[REF].transitive.trans_domid = far.id;
     table2[REF].transitive.gref = 20;
     table2[REF].hdr.domid = 0;
@@ -169,20 +164,20 @@ TEST("transitive")
     CHECK_EQ(copy_from(&g, REF, 0, 10, page), GNTST_okay);
     CHECK(copy_to(&g, REF, 100, 10, page) < 0);
     table2[REF].hdr.flags = GTF_transitive;
-    permit(&far2[20], g.id, far.mfns[DOMU_STACK], GTF_readonly);
+    permit(&far2[20], g.id, far.mfns[STACK], GTF_readonly);
     CHECK_EQ(copy_from(&g, REF, 0, 10, page), GNTST_okay);
     CHECK(copy_to(&g, REF, 100, 10, page) < 0);
     far2[20].sub_page.page_off = 8;
     far2[20].sub_page.length = 64;
-    permit(&far2[20], g.id, far.mfns[DOMU_STACK], GTF_sub_page);
+    permit(&far2[20], g.id, far.mfns[STACK], GTF_sub_page);
     CHECK_EQ(copy_from(&g, REF, 8, 64, page), GNTST_okay);
     CHECK(copy_from(&g, REF, 0, 17, page) < 0);
     CHECK(copy_from(&g, REF, 8, 65, page) < 0);
-    permit(&far2[20], 0, far.mfns[DOMU_STACK], 0); /* for us, not for g */
+    permit(&far2[20], 0, far.mfns[STACK], 0); /* for us, not for g */
     CHECK(copy_from(&g, REF, 0, 10, page) < 0);
     far2[20].hdr.flags = 0; /* withdrawn */
     CHECK(copy_from(&g, REF, 0, 10, page) < 0);
-    permit(&far2[20], g.id, far.mfns[DOMU_STACK], 0);
+    permit(&far2[20], g.id, far.mfns[STACK], 0);
     REQUIRE_EQ(map_va(page, 0), 0);
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
     CHECK(map.status < 0);
@@ -191,7 +186,7 @@ TEST("transitive")
     far2[20].transitive.trans_domid = g.id;
     far2[20].transitive.gref = REF + 1;
     far2[20].hdr.flags = GTF_transitive;
-    permit(&table2[REF + 1], far.id, g.mfns[DOMU_STACK], 0);
+    permit(&table2[REF + 1], far.id, g.mfns[STACK], 0);
     CHECK(copy_from(&g, REF, 0, 10, page) < 0);
     table2[REF].transitive.gref = 100000;
     CHECK(copy_from(&g, REF, 0, 10, page) < 0);
@@ -203,39 +198,38 @@ TEST("transitive")
     CHECK_EQ(status2[REF], 0);
     table2[REF].transitive.trans_domid = far.id;
     table2[REF].transitive.gref = 20;
-    permit(&far2[20], g.id, far.mfns[DOMU_STACK], 0);
+    permit(&far2[20], g.id, far.mfns[STACK], 0);
     CHECK_EQ(copy_from(&g, REF, 0, 10, page), GNTST_okay);
     /* The far end dies. */
-    domu_map(PLACE_TABLE2, 0, 0);
-    domu_map(DOMU_L1, 0, 0);
-    domu_end(&far);
+    place_map(PLACE_TABLE2, 0, 0);
+    place_map(PLACE_MORE + 1, 0, 0);
+    guest_end_aside(&far);
     CHECK(copy_from(&g, REF, 0, 10, page) < 0);
     CHECK_EQ(status2[REF], 0);
     page_free(page);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }
 
 /* A guest that was created for version 1 stays there. */
 TEST("version-limit")
 {
-    struct domu g = domu_build(domu_calls);
+    struct guest g = guest_build(program_calls);
     struct gnttab_set_version set = {.version = 2};
 
-    domu_start(&g);
+    guest_start(&g);
     memcpy(g.request->buffer, &set, sizeof(set));
-    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, BUFFER, 1, 0),
              -ENOSYS);
     memcpy(&set, g.request->buffer, sizeof(set));
     CHECK_EQ(set.version, 1); /* what it is, all the same */
     set.version = 3;
     memcpy(g.request->buffer, &set, sizeof(set));
-    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, BUFFER, 1, 0),
              -EINVAL);
     set.version = 1;
     memcpy(g.request->buffer, &set, sizeof(set));
-    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
-             0);
-    domu_end_all(&g);
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, BUFFER, 1, 0), 0);
+    guest_end_clear(&g);
 }
 
 /* ---- caches -----------------------------------------------------------------------------------
@@ -251,10 +245,10 @@ static long flush(uint64_t address, unsigned offset, unsigned length, uint32_t h
 
 TEST("cache-flush")
 {
-    struct domu g = domu_build(domu_calls);
+    struct guest g = guest_build(program_calls);
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
-    uint64_t ours = va_to_machine(page), theirs = g.mfns[DOMU_STACK] << PAGE_SHIFT;
-    volatile struct grant_entry_v1 *table = domu_table_map(&g, PLACE_TABLE, 0);
+    uint64_t ours = va_to_machine(page), theirs = g.mfns[STACK] << PAGE_SHIFT;
+    volatile struct grant_entry_v1 *table = guest_table_map(&g, PLACE_TABLE, 0);
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF, .dom = g.id};
     struct gnttab_unmap_grant_ref unmap = {.host_addr = (uint64_t)page};
@@ -269,7 +263,7 @@ TEST("cache-flush")
     CHECK_EQ(flush(theirs, 0, PAGE_SIZE, GNTTAB_CACHE_CLEAN), -EINVAL);
     CHECK_EQ(grant_table_op(GNTTABOP_cache_flush, 0x1000, 1), -EFAULT);
     CHECK_EQ(grant_table_op(GNTTABOP_cache_flush, 0x1000, 0), 0);
-    table[REF].frame = g.mfns[DOMU_STACK];
+    table[REF].frame = g.mfns[STACK];
     table[REF].domid = 0;
     table[REF].flags = GTF_permit_access;
     CHECK_EQ(flush(theirs, 0, PAGE_SIZE, GNTTAB_CACHE_CLEAN), -EINVAL); /* permitted, not used */
@@ -285,7 +279,7 @@ TEST("cache-flush")
     CHECK_EQ(flush(theirs, 0, PAGE_SIZE, GNTTAB_CACHE_CLEAN), -EINVAL);
     REQUIRE_EQ(map_va(page, own), 0);
     page_free(page);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }
 
 /* ---- mappings of a guest ----------------------------------------------------------------------
@@ -303,11 +297,11 @@ TEST("maptrack-limit")
     struct gnttab_unmap_grant_ref unmap;
     unsigned count = 0, first = 0;
     int16_t status = GNTST_okay;
-    struct domu g;
+    struct guest_limits limits = guest_limits_usual;
+    struct guest g;
 
-    domu_options.maptrack_frames = 1;
-    g = domu_build(domu_calls);
-    domu_options.maptrack_frames = 4;
+    limits.maptrack_frames = 1;
+    g = guest_build_limited(&limits);
     set_xen_guest_handle(setup.frame_list, frames);
     REQUIRE_EQ(grant_table_op(GNTTABOP_setup_table, &setup, 1), 0);
     REQUIRE_EQ(map_va((void *)table, pte_make(frames[0], PTE_RW)), 0);
@@ -316,16 +310,16 @@ TEST("maptrack-limit")
         table[REF + i].domid = g.id;
         table[REF + i].flags = GTF_permit_access;
     }
-    domu_start(&g);
+    guest_start(&g);
     while (status == GNTST_okay && count < 2000) {
         for (unsigned i = 0; i < BATCH; i++)
             maps[i] = (struct gnttab_map_grant_ref){.flags = GNTMAP_device_map | GNTMAP_readonly,
                                                     .ref = REF + (count + i) % REFS,
                                                     .dom = 0};
         memcpy(g.request->buffer, maps, sizeof(maps));
-        REQUIRE_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, DOMU_BUFFER,
-                             BATCH, 0),
-                   0);
+        REQUIRE_EQ(
+            guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, BUFFER, BATCH, 0),
+            0);
         memcpy(maps, g.request->buffer, sizeof(maps));
         for (unsigned i = 0; i < BATCH && status == GNTST_okay; i++) {
             status = maps[i].status;
@@ -340,17 +334,16 @@ TEST("maptrack-limit")
     unmap = (struct gnttab_unmap_grant_ref){.handle = first};
     unmap.dev_bus_addr = va_to_machine(granted);
     memcpy(g.request->buffer, &unmap, sizeof(unmap));
-    CHECK_EQ(
-        domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, DOMU_BUFFER, 1, 0), 0);
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, BUFFER, 1, 0),
+             0);
     memcpy(&unmap, g.request->buffer, sizeof(unmap));
     CHECK_EQ(unmap.status, GNTST_okay);
     memcpy(g.request->buffer, maps, 2 * sizeof(maps[0]));
-    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, DOMU_BUFFER, 2, 0),
-             0);
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, BUFFER, 2, 0), 0);
     memcpy(maps, g.request->buffer, 2 * sizeof(maps[0]));
     CHECK_EQ(maps[0].status, GNTST_okay);
     CHECK_EQ(maps[1].status, status);
-    domu_end_all(&g);
+    guest_end_clear(&g);
     for (unsigned i = 0; i < REFS; i++) {
         CHECK_EQ(table[REF + i].flags & (GTF_reading | GTF_writing), 0);
         table[REF + i].flags = 0;

@@ -4,15 +4,9 @@
  * guests that it builds, with right and wrong entries, up to the receiver's limit, while it dies.
  */
 /* RUN: timeout=40 */
-#include "domu.h"
-#include "guest.h"
-#include <xen/grant_table.h>
-#include <xen/memory.h>
-#include <xen/sched.h>
+#include "domu_more.h"
 
-#define PLACE_TABLE  DOMU_PAGES /* where guests' tables are seen */
-#define PLACE_TABLE2 (DOMU_PAGES + 1)
-#define REF          8 /* the first that is not reserved */
+#define REF 8 /* the first that is not reserved */
 
 static long pages_of(domid_t id)
 {
@@ -59,8 +53,8 @@ static void accept(volatile struct grant_entry_v1 *entry, domid_t from, uint32_t
 
 TEST("transfer")
 {
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = domu_table_map(&g, PLACE_TABLE, 0);
+    struct guest g = guest_build(program_calls);
+    volatile struct grant_entry_v1 *table = guest_table_map(&g, PLACE_TABLE, 0);
     long ours, theirs = pages_of(g.id);
     mfn_t mfn = page_fresh();
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
@@ -84,11 +78,11 @@ TEST("transfer")
     CHECK_EQ(page_give_back(mfn), 0);
     CHECK_EQ(transfer(mfn, g.id, REF), GNTST_bad_page);
     /* It is the guest's with what was in it. */
-    uint64_t *theirs_now = domu_map(DOMU_SPARE, g.id, mfn);
+    uint64_t *theirs_now = place_map(PLACE_MORE, g.id, mfn);
 
     CHECK_EQ(theirs_now[100], 0x9a9a);
-    domu_map(DOMU_SPARE, 0, 0);
-    domu_end_all(&g);
+    place_map(PLACE_MORE, 0, 0);
+    guest_end_clear(&g);
     CHECK_EQ(transfer(page_fresh(), g.id, REF), GNTST_bad_domain);
     page_free(page);
 }
@@ -96,8 +90,8 @@ TEST("transfer")
 /* The giver loses the page, whatever the receiver's table says. */
 TEST("transfer-refused")
 {
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = domu_table_map(&g, PLACE_TABLE, 0);
+    struct guest g = guest_build(program_calls);
+    volatile struct grant_entry_v1 *table = guest_table_map(&g, PLACE_TABLE, 0);
     long ours = pages_of(DOMID_SELF), theirs = pages_of(g.id);
 
     CHECK(transfer(page_fresh(), g.id, REF) < 0); /* accepts nothing */
@@ -116,39 +110,39 @@ TEST("transfer-refused")
     CHECK_EQ(pages_of(g.id), theirs);
     /* Never the caller's to give, so nothing is lost. */
     CHECK_EQ(transfer(1UL << 39, g.id, REF), GNTST_bad_page);
-    CHECK_EQ(transfer(g.mfns[DOMU_SPARE], g.id, REF), GNTST_bad_page);
+    CHECK_EQ(transfer(g.mfns[SPARE], g.id, REF), GNTST_bad_page);
     CHECK_EQ(transfer(va_to_mfn(pt_entry((void *)VIRT_BASE, 1)), g.id, REF), GNTST_bad_page);
     CHECK_EQ(transfer(0xb8, g.id, REF), GNTST_bad_page);
     CHECK_EQ(pages_of(DOMID_SELF), ours);
     CHECK_EQ(grant_table_op(GNTTABOP_transfer, 0x1000, 1), -EFAULT);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }
 
 /* To the receiver's limit and not beyond; its entry stays as it was. */
 TEST("transfer-limit")
 {
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = domu_table_map(&g, PLACE_TABLE, 0);
-    unsigned count = 0, limit = domu_options.max_kib / 4;
+    struct guest g = guest_build(program_calls);
+    volatile struct grant_entry_v1 *table = guest_table_map(&g, PLACE_TABLE, 0);
+    unsigned count = 0, limit = GUEST_KIB / 4;
     int16_t status;
 
     do {
         accept(&table[REF], 0, 0x1000 + count);
         status = transfer(page_fresh(), g.id, REF);
     } while (status == GNTST_okay && ++count < 100);
-    CHECK_EQ(count, limit - DOMU_PAGES);
+    CHECK_EQ(count, limit - PAGES);
     CHECK_EQ(pages_of(g.id), limit);
     CHECK_EQ(table[REF].flags, GTF_accept_transfer);
     CHECK_EQ(table[REF].frame, 0x1000 + count);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }
 
 /* What was given to a guest goes with it, but not while somebody maps it by a grant; and a guest
  * that dies takes no more. */
 TEST("transferred-then-granted")
 {
-    struct domu g = domu_build(domu_calls);
-    volatile struct grant_entry_v1 *table = domu_table_map(&g, PLACE_TABLE, 0);
+    struct guest g = guest_build(program_calls);
+    volatile struct grant_entry_v1 *table = guest_table_map(&g, PLACE_TABLE, 0);
     uint64_t *page = page_alloc(), own = pte_make(va_to_mfn(page), PTE_RW);
     struct gnttab_map_grant_ref map = {
         .host_addr = (uint64_t)page, .flags = GNTMAP_host_map, .ref = REF + 1, .dom = g.id};
@@ -165,19 +159,19 @@ TEST("transferred-then-granted")
     REQUIRE_EQ(map.status, GNTST_okay);
     page[0] = 0x4d4d;
     accept(&table[REF + 2], 0, 0x78);
-    domu_map(PLACE_TABLE, 0, 0);
-    domu_map(DOMU_DATA, 0, 0);
-    domu_kill(&g);
-    CHECK(domu_flags(&g) & XEN_DOMINF_dying);
+    place_map(PLACE_TABLE, 0, 0);
+    window_map(DATA, 0, 0);
+    guest_kill(&g);
+    CHECK(guest_flags(&g) & XEN_DOMINF_dying);
     CHECK(transfer(page_fresh(), g.id, REF + 2) < 0);
     CHECK_EQ(page[0], 0x4d4d);
     unmap.handle = map.handle;
     CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
     CHECK_EQ(unmap.status, GNTST_okay);
     REQUIRE_EQ(map_va(page, own), 0);
-    for (unsigned i = 0; i < DOMU_TURNS && domu_is_there(&g); i++)
+    for (unsigned i = 0; i < TURNS && guest_is_there(&g); i++)
         sched_op(SCHEDOP_yield, NULL);
-    CHECK(!domu_is_there(&g));
+    CHECK(!guest_is_there(&g));
     page_free(page);
 }
 
@@ -189,7 +183,7 @@ TEST("transfer-from-guest")
     struct xen_memory_reservation take = {.nr_extents = 2, .domid = DOMID_SELF};
     volatile struct grant_entry_v1 *table = page_alloc();
     uint64_t own = pte_make(va_to_mfn((void *)table), PTE_RW), *page = page_alloc();
-    struct domu g = domu_build(domu_calls);
+    struct guest g = guest_build(program_calls);
     struct gnttab_transfer ops[3];
     xen_pfn_t list[2] = {20, 21};
     long ours;
@@ -197,12 +191,11 @@ TEST("transfer-from-guest")
     set_xen_guest_handle(setup.frame_list, frames);
     REQUIRE_EQ(grant_table_op(GNTTABOP_setup_table, &setup, 1), 0);
     REQUIRE_EQ(map_va((void *)table, pte_make(frames[0], PTE_RW)), 0);
-    domu_start(&g);
-    set_xen_guest_handle(take.extent_start, (xen_pfn_t *)(DOMU_BUFFER + 256));
+    guest_start(&g);
+    set_xen_guest_handle(take.extent_start, (xen_pfn_t *)(BUFFER + 256));
     memcpy(g.request->buffer, &take, sizeof(take));
     memcpy(g.request->buffer + 256, list, sizeof(list));
-    REQUIRE_EQ(domu_call(&g, __HYPERVISOR_memory_op, XENMEM_populate_physmap, DOMU_BUFFER, 0, 0),
-               2);
+    REQUIRE_EQ(guest_call(&g, __HYPERVISOR_memory_op, XENMEM_populate_physmap, BUFFER, 0, 0), 2);
     memcpy(list, g.request->buffer + 256, sizeof(list));
     ours = pages_of(DOMID_SELF);
     accept(&table[REF], g.id, 0x9077);
@@ -212,14 +205,14 @@ TEST("transfer-from-guest")
         .mfn = va_to_mfn((void *)page), .domid = 0, .ref = REF, .status = 99};
     ops[2] = (struct gnttab_transfer){.mfn = list[1], .domid = 0, .ref = REF + 1, .status = 99};
     memcpy(g.request->buffer, ops, sizeof(ops));
-    CHECK_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_transfer, DOMU_BUFFER, 3, 0), 0);
+    CHECK_EQ(guest_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_transfer, BUFFER, 3, 0), 0);
     memcpy(ops, g.request->buffer, sizeof(ops));
     CHECK_EQ(ops[0].status, GNTST_okay);
     CHECK_EQ(ops[1].status, GNTST_bad_page);
     CHECK_EQ(ops[2].status, GNTST_okay);
     CHECK_EQ(pages_of(DOMID_SELF), ours + 2);
-    CHECK_EQ(pages_of(g.id), DOMU_PAGES);
-    domu_end_all(&g);
+    CHECK_EQ(pages_of(g.id), PAGES);
+    guest_end_clear(&g);
     for (unsigned i = 0; i < 2; i++) {
         CHECK_EQ(table[REF + i].frame, list[i]);
         CHECK_EQ(mfn_to_pfn(list[i]), 0x9077 + i);
@@ -233,12 +226,12 @@ TEST("transfer-from-guest")
 
 TEST("transfer-version-2")
 {
-    struct domu g = domu_build_v2(DOMU_DATA);
+    struct guest g = guest_build_v2();
     mfn_t mfn = page_fresh();
     long theirs = pages_of(g.id);
 
-    volatile union grant_entry_v2 *table = domu_table_map(&g, PLACE_TABLE, 0);
-    volatile grant_status_t *status = domu_table_map(&g, PLACE_TABLE2, 1);
+    volatile union grant_entry_v2 *table = guest_table_map(&g, PLACE_TABLE, 0);
+    volatile grant_status_t *status = guest_table_map(&g, PLACE_TABLE2, 1);
     table[REF].full_page.frame = 0x123456;
     table[REF].hdr.domid = 0;
     table[REF].hdr.flags = GTF_accept_transfer;
@@ -249,5 +242,5 @@ TEST("transfer-version-2")
     CHECK_EQ(mfn_to_pfn(mfn), 0x123456);
     CHECK_EQ(pages_of(g.id), theirs + 1);
     CHECK_EQ(status[REF], 0);
-    domu_end_all(&g);
+    guest_end_clear(&g);
 }

@@ -1,47 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Tiny PV guests, built by the calls that a toolstack makes. */
+/* Guests of nine pages: see domu.h. */
 #include "domu.h"
-#include "guest.h"
-#include <xen/domctl.h>
-#include <xen/grant_table.h>
-#include <xen/memory.h>
-#include <xen/sched.h>
-#include <xen/sysctl.h>
 
 /* Guest programs: RBX points at the data page, position does not matter. */
 __asm__(".section .rodata\n"
-        ".globl domu_calls, domu_counts, domu_crashes\n"
-        "domu_calls:\n"
+        ".globl program_calls, program_counts, program_crashes, program_waits\n"
+        "program_calls:\n"
         "1: movq (%rbx), %rax; cmpq 8(%rbx), %rax; je 2f\n"
         "movq 16(%rbx), %rax; movq 24(%rbx), %rdi; movq 32(%rbx), %rsi; movq 40(%rbx), %rdx\n"
         "movq 48(%rbx), %r10; movq 56(%rbx), %r8; syscall; movq %rax, 64(%rbx)\n"
         "movq (%rbx), %rax; movq %rax, 8(%rbx); jmp 1b\n"
         "2: movl $29, %eax; xorl %edi, %edi; xorl %esi, %esi; syscall; jmp 1b\n"
-        "domu_counts:\n"
-        "incq 8(%rbx); jmp domu_counts\n"
-        "domu_crashes:\n"
+        "program_counts:\n"
+        "incq 8(%rbx); jmp program_counts\n"
+        "program_crashes:\n"
         "ud2\n"
-        "domu_program_end:\n"
+        "program_waits:\n"
+        "incq 8(%rbx); movl $29, %eax; movl $3, %edi; leaq 72(%rbx), %rsi; syscall\n"
+        "movq 24(%rbx), %rax; lock btrq %rax, 2048(%rbp); jmp program_waits\n"
+        "program_end:\n"
         ".text\n");
-extern const uint8_t domu_program_end[];
+extern const uint8_t program_end[];
 
-struct domu_options domu_options = {.grant_version = 1,
-                                    .grant_frames = 4,
-                                    .maptrack_frames = 4,
-                                    .port_max = 1023,
-                                    .max_kib = 256,
-                                    .data_place = DOMU_DATA};
-struct xen_domctl domctl_op;
+struct xen_domctl op;
 
 long domctl_do(uint32_t cmd, domid_t id)
 {
     long err;
 
-    domctl_op.cmd = cmd;
-    domctl_op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    domctl_op.domain = id;
+    op.cmd = cmd;
+    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op.domain = id;
     do
-        err = domctl(&domctl_op);
+        err = domctl(&op);
     while (err == -ERESTART);
     return err;
 }
@@ -60,11 +51,12 @@ uint64_t free_pages(void)
 /* ---- building ---------------------------------------------------------------------------------
  */
 
-static uint8_t *windows[DOMU_PLACES];
+static uint8_t *windows[PAGES];
 
-void *domu_map(unsigned i, domid_t id, mfn_t mfn)
+/* A guest's page in our address space; MFN 0: our own page again. */
+void *window_map(unsigned i, domid_t id, mfn_t mfn)
 {
-    static uint64_t own[DOMU_PLACES];
+    static uint64_t own[PAGES];
 
     if (!windows[i]) {
         windows[i] = page_alloc();
@@ -79,137 +71,151 @@ void *domu_map(unsigned i, domid_t id, mfn_t mfn)
     return windows[i];
 }
 
-static void tables_write(const struct domu *g)
+static void tables_write(const struct guest *g)
 {
-    uint64_t *l4 = domu_map(DOMU_L4, g->id, g->mfns[DOMU_L4]),
-             *l3 = domu_map(DOMU_L3, g->id, g->mfns[DOMU_L3]),
-             *l2 = domu_map(DOMU_L2, g->id, g->mfns[DOMU_L2]),
-             *l1 = domu_map(DOMU_L1, g->id, g->mfns[DOMU_L1]);
+    uint64_t *l4 = window_map(L4, g->id, g->mfns[L4]), *l3 = window_map(L3, g->id, g->mfns[L3]),
+             *l2 = window_map(L2, g->id, g->mfns[L2]), *l1 = window_map(L1, g->id, g->mfns[L1]);
 
-    l4[0] = pte_make(g->mfns[DOMU_L3], PTE_TABLE);
-    l3[0] = pte_make(g->mfns[DOMU_L2], PTE_TABLE);
-    l2[DOMU_BASE >> 21] = pte_make(g->mfns[DOMU_L1], PTE_TABLE);
-    for (unsigned i = 0; i < DOMU_PAGES; i++)
-        l1[i] = pte_make(g->mfns[i], i <= DOMU_CODE ? PTE_RO : PTE_RW);
-    for (unsigned i = DOMU_L4; i <= DOMU_L1; i++)
-        domu_map(i, 0, 0);
+    l4[0] = pte_make(g->mfns[L3], PTE_TABLE);
+    l3[0] = pte_make(g->mfns[L2], PTE_TABLE);
+    l2[BASE >> 21] = pte_make(g->mfns[L1], PTE_TABLE);
+    for (unsigned i = 0; i < PAGES; i++)
+        l1[i] = pte_make(g->mfns[i], i <= CODE ? PTE_RO : PTE_RW);
+    l1[PAGES] = pte_make(g->shared_info, PTE_RW);
+    for (unsigned i = L4; i <= L1; i++)
+        window_map(i, 0, 0);
 }
 
-static struct vcpu_guest_context context;
+struct vcpu_guest_context context;
 
-long domu_context_set(const struct domu *g, const uint8_t *program)
+long context_set(const struct guest *g, const uint8_t *program)
 {
     memset(&context, 0, sizeof(context));
     context.flags = VGCF_IN_KERNEL | VGCF_online;
-    context.user_regs.rip = DOMU_VA(DOMU_CODE) + (program - domu_calls);
-    context.user_regs.rbx = DOMU_VA(DOMU_DATA);
-    context.user_regs.rsp = DOMU_VA(DOMU_SPARE);
+    context.user_regs.rip = BASE + CODE * PAGE_SIZE + (program - program_calls);
+    context.user_regs.rbx = BASE + DATA * PAGE_SIZE;
+    context.user_regs.rbp = BASE + PAGES * PAGE_SIZE;
+    context.user_regs.rsp = BASE + SPARE * PAGE_SIZE;
     context.user_regs.cs = FLAT_KERNEL_CS;
     context.user_regs.ss = FLAT_KERNEL_SS;
     context.user_regs.rflags = RFLAGS_IF;
     context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = DOMU_VA(DOMU_SPARE);
+    context.kernel_sp = BASE + SPARE * PAGE_SIZE;
     context.ctrlreg[0] = 0x80050033;
-    context.ctrlreg[3] = g->mfns[DOMU_L4] << PAGE_SHIFT;
-    memset(&domctl_op, 0, sizeof(domctl_op));
-    set_xen_guest_handle(domctl_op.u.vcpucontext.ctxt, (vcpu_guest_context_t *)&context);
+    context.ctrlreg[3] = g->mfns[L4] << PAGE_SHIFT;
+    memset(&op, 0, sizeof(op));
+    set_xen_guest_handle(op.u.vcpucontext.ctxt, (vcpu_guest_context_t *)&context);
     return domctl_do(XEN_DOMCTL_setvcpucontext, g->id);
 }
 
-long domu_pin(const struct domu *g, unsigned cmd, mfn_t mfn)
+long foreign_pin(const struct guest *g, unsigned cmd, mfn_t mfn)
 {
     struct mmuext_op pin = {.cmd = cmd, .arg1.mfn = mfn};
 
     return mmuext_op(&pin, 1, NULL, g->id);
 }
 
-struct domu domu_build(const uint8_t *program)
+struct guest guest_create(void)
 {
-    struct domu g = {.data_place = domu_options.data_place};
-    struct xen_memory_reservation take = {.nr_extents = DOMU_PAGES};
+    struct guest g = {0};
 
-    memset(&domctl_op, 0, sizeof(domctl_op));
-    domctl_op.u.createdomain.max_vcpus = 1;
-    domctl_op.u.createdomain.max_evtchn_port = domu_options.port_max;
-    domctl_op.u.createdomain.max_grant_frames = domu_options.grant_frames;
-    domctl_op.u.createdomain.max_maptrack_frames = domu_options.maptrack_frames;
-    domctl_op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(domu_options.grant_version);
+    memset(&op, 0, sizeof(op));
+    op.u.createdomain.max_vcpus = 1;
+    op.u.createdomain.max_evtchn_port = 1023;
+    op.u.createdomain.max_grant_frames = 4;
+    op.u.createdomain.max_maptrack_frames = 4;
+    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
     REQUIRE_EQ(domctl_do(XEN_DOMCTL_createdomain, 0xffff), 0);
-    g.id = domctl_op.domain;
-    memset(&domctl_op, 0, sizeof(domctl_op));
-    domctl_op.u.max_vcpus.max = 1;
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_vcpus, g.id), 0);
-    domctl_op.u.max_mem.max_memkb = domu_options.max_kib;
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_mem, g.id), 0);
-    for (unsigned i = 0; i < DOMU_PAGES; i++)
-        g.mfns[i] = i;
-    take.domid = g.id;
-    set_xen_guest_handle(take.extent_start, g.mfns);
-    REQUIRE_EQ(memory_op(XENMEM_populate_physmap, &take), DOMU_PAGES);
-    tables_write(&g);
-    memcpy(domu_map(DOMU_CODE, g.id, g.mfns[DOMU_CODE]), domu_calls, domu_program_end - domu_calls);
-    domu_map(DOMU_CODE, 0, 0);
-    memset(&domctl_op, 0, sizeof(domctl_op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g.id), 0);
-    struct shared_info *shared =
-        domu_map(DOMU_SPARE, g.id, domctl_op.u.getdomaininfo.shared_info_frame);
-
-    shared->vcpu_info[0].evtchn_upcall_mask = 1; /* it has no handlers */
-    domu_map(DOMU_SPARE, 0, 0);
-    g.request = domu_map(g.data_place, g.id, g.mfns[DOMU_DATA]);
-    REQUIRE_EQ(domu_pin(&g, MMUEXT_PIN_L4_TABLE, g.mfns[DOMU_L4]), 0);
-    REQUIRE_EQ(domu_context_set(&g, program), 0);
+    g.id = op.domain;
     return g;
 }
 
-void domu_start(const struct domu *g)
+void guest_populate(struct guest *g)
 {
-    memset(&domctl_op, 0, sizeof(domctl_op));
+    struct xen_memory_reservation take = {.nr_extents = PAGES, .domid = g->id};
+
+    memset(&op, 0, sizeof(op));
+    op.u.max_vcpus.max = 1;
+    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_vcpus, g->id), 0);
+    op.u.max_mem.max_memkb = 256;
+    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_mem, g->id), 0);
+    for (unsigned i = 0; i < PAGES; i++)
+        g->mfns[i] = i;
+    set_xen_guest_handle(take.extent_start, g->mfns);
+    REQUIRE_EQ(memory_op(XENMEM_populate_physmap, &take), PAGES);
+    memset(&op, 0, sizeof(op));
+    REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g->id), 0);
+    g->shared_info = op.u.getdomaininfo.shared_info_frame;
+}
+
+void guest_fill(struct guest *g)
+{
+    tables_write(g);
+    memcpy(window_map(CODE, g->id, g->mfns[CODE]), program_calls, program_end - program_calls);
+    window_map(CODE, 0, 0);
+
+    struct shared_info *shared = window_map(SPARE, g->id, g->shared_info);
+
+    shared->vcpu_info[0].evtchn_upcall_mask = 1; /* it has no handlers */
+    window_map(SPARE, 0, 0);
+    g->request = window_map(DATA, g->id, g->mfns[DATA]);
+}
+
+struct guest guest_build(const uint8_t *program)
+{
+    struct guest g = guest_create();
+
+    guest_populate(&g);
+    guest_fill(&g);
+    REQUIRE_EQ(foreign_pin(&g, MMUEXT_PIN_L4_TABLE, g.mfns[L4]), 0);
+    REQUIRE_EQ(context_set(&g, program), 0);
+    return g;
+}
+
+void guest_start(const struct guest *g)
+{
+    memset(&op, 0, sizeof(op));
     REQUIRE_EQ(domctl_do(XEN_DOMCTL_unpausedomain, g->id), 0);
 }
 
-uint32_t domu_flags(const struct domu *g)
+uint32_t guest_flags(const struct guest *g)
 {
-    memset(&domctl_op, 0, sizeof(domctl_op));
+    memset(&op, 0, sizeof(op));
     REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g->id), 0);
-    return domctl_op.domain == g->id ? domctl_op.u.getdomaininfo.flags : ~0u;
+    return op.domain == g->id ? op.u.getdomaininfo.flags : ~0u;
 }
 
-bool domu_is_there(const struct domu *g)
+bool guest_is_there(const struct guest *g)
 {
-    memset(&domctl_op, 0, sizeof(domctl_op));
-    return domctl_do(XEN_DOMCTL_getdomaininfo, g->id) == 0 && domctl_op.domain == g->id;
+    memset(&op, 0, sizeof(op));
+    return domctl_do(XEN_DOMCTL_getdomaininfo, g->id) == 0 && op.domain == g->id;
 }
 
-void domu_kill(const struct domu *g)
+void guest_kill(const struct guest *g)
 {
-    memset(&domctl_op, 0, sizeof(domctl_op));
+    memset(&op, 0, sizeof(op));
     CHECK_EQ(domctl_do(XEN_DOMCTL_destroydomain, g->id), 0);
 }
 
-void domu_end(struct domu *g)
+void guest_await_end(const struct guest *g)
 {
-    domu_map(g->data_place, 0, 0);
-    domu_kill(g);
-    for (unsigned i = 0; i < DOMU_TURNS && domu_is_there(g); i++)
+    uint64_t end = time_now() + 2000000000;
+
+    while (guest_is_there(g) && time_now() < end)
         sched_op(SCHEDOP_yield, NULL);
-    CHECK(!domu_is_there(g));
+    CHECK(!guest_is_there(g));
 }
 
-void domu_end_all(struct domu *g)
+void guest_end(struct guest *g)
 {
-    for (unsigned place = 0; place < DOMU_PLACES; place++)
-        if (windows[place])
-            domu_map(place, 0, 0);
-    domu_end(g);
+    window_map(DATA, 0, 0);
+    guest_kill(g);
+    guest_await_end(g);
 }
 
-/* ---- asking -----------------------------------------------------------------------------------
- */
-
-long domu_call(const struct domu *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+long guest_call(const struct guest *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-    struct domu_request *r = g->request;
+    struct request *r = g->request;
 
     r->op = nr;
     r->args[0] = a;
@@ -218,39 +224,15 @@ long domu_call(const struct domu *g, uint64_t nr, uint64_t a, uint64_t b, uint64
     r->args[3] = d;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     r->wanted++;
-    for (unsigned i = 0; i < DOMU_TURNS && r->done != r->wanted; i++)
+    for (unsigned i = 0; i < TURNS && r->done != r->wanted; i++)
         sched_op(SCHEDOP_yield, NULL);
     REQUIRE_EQ(r->done, r->wanted);
     return r->result;
 }
 
-/* ---- grants -----------------------------------------------------------------------------------
- */
-
-volatile void *domu_table_map(const struct domu *g, unsigned place, unsigned array)
+uint32_t wait_for_shutdown(const struct guest *g)
 {
-    static xen_pfn_t frames[1];
-    struct xen_mem_acquire_resource resource = {
-        .domid = g->id, .type = XENMEM_resource_grant_table, .id = array, .nr_frames = 1};
-
-    set_xen_guest_handle(resource.frame_list, frames);
-    REQUIRE_EQ(memory_op(XENMEM_acquire_resource, &resource), 0);
-    return domu_map(place, g->id, frames[0]);
-}
-
-struct domu domu_build_v2(unsigned data_place)
-{
-    struct gnttab_set_version set = {.version = 2};
-    const struct domu_options before = domu_options;
-    struct domu g;
-
-    domu_options.grant_version = 2;
-    domu_options.data_place = data_place;
-    g = domu_build(domu_calls);
-    domu_options = before;
-    domu_start(&g);
-    memcpy(g.request->buffer, &set, sizeof(set));
-    REQUIRE_EQ(domu_call(&g, __HYPERVISOR_grant_table_op, GNTTABOP_set_version, DOMU_BUFFER, 1, 0),
-               0);
-    return g;
+    for (unsigned i = 0; i < TURNS && !(guest_flags(g) & XEN_DOMINF_shutdown); i++)
+        sched_op(SCHEDOP_yield, NULL);
+    return guest_flags(g);
 }

@@ -1,88 +1,81 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Other domains: a test kernel, the control domain, builds tiny PV guests of nine pages each and
- * has them make hypercalls, one at a time. Every step that must not fail ends the test.
+ * Other domains for kernels that are the control domain: PV guests of nine pages, which run one of
+ * a few programs. Whatever is refused on the way ends the test.
  */
 #pragma once
 
-#include <kr/types.h>
+#include "guest.h"
 #include <xen/domctl.h>
+#include <xen/grant_table.h>
+#include <xen/memory.h>
+#include <xen/sched.h>
+#include <xen/sysctl.h>
 
-#define DOMU_BASE  0x400000UL /* where a guest has its pages */
-#define DOMU_TURNS 20000      /* yields that a guest is waited for */
+#define BASE             0x400000UL /* where a guest has its pages */
+#define TURNS            20000      /* yields before something counts as not happening */
+#define REASON_OF(flags) ((flags) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask)
 
-enum {
-    DOMU_L4,
-    DOMU_L3,
-    DOMU_L2,
-    DOMU_L1,
-    DOMU_CODE,
-    DOMU_DATA,
-    DOMU_STACK,
-    DOMU_SPARE,
-    DOMU_EVENTS,
-    DOMU_PAGES,
-    DOMU_PLACES = DOMU_PAGES + 3, /* where domu_map() maps; the last ones are for tests */
-};
+enum { L4, L3, L2, L1, CODE, DATA, STACK, SPARE, EVENTS, PAGES };
 
-#define DOMU_VA(page) (DOMU_BASE + (page)*PAGE_SIZE)
-
-/* What the program domu_calls does for us: one hypercall each time `wanted` changes. */
-struct domu_request {
+/* What the guest's program below does for us: one hypercall each time `wanted` changes. */
+struct request {
     volatile uint64_t wanted, done, op, args[5];
     volatile long result;
     uint8_t buffer[1024];
 };
 
-#define DOMU_BUFFER (DOMU_VA(DOMU_DATA) + offsetof(struct domu_request, buffer))
+#define BUFFER (BASE + DATA * PAGE_SIZE + offsetof(struct request, buffer))
 
-struct domu {
+struct guest {
     domid_t id;
-    xen_pfn_t mfns[DOMU_PAGES];
-    unsigned data_place;
-    struct domu_request *request; /* its data page, mapped at data_place */
+    xen_pfn_t mfns[PAGES];
+    xen_pfn_t shared_info;   /* mapped behind its pages */
+    struct request *request; /* its data page, mapped here */
 };
 
-/* How the guest is created; a test that changes it puts it back. */
-struct domu_options {
-    unsigned grant_version, grant_frames, maptrack_frames, port_max, max_kib;
-    unsigned data_place; /* for domu_map(): guests that live at the same time have one each */
-};
-extern struct domu_options domu_options;
+/*
+ * What a guest runs: hypercalls as its request says; a counter in `done`; nothing legal; or one
+ * step of `done` and then sleep until the port in args[0] has an event (struct sched_poll in the
+ * buffer).
+ */
+extern const uint8_t program_calls[], program_counts[], program_crashes[], program_waits[];
 
-/* Programs: RBX points at the data page. Waits for requests; counts in `done`; crashes. */
-extern const uint8_t domu_calls[], domu_counts[], domu_crashes[];
+extern struct xen_domctl op;
+extern struct vcpu_guest_context context;
 
-/* The argument of domctl_do(); cmd, version and domain are set by it. */
-extern struct xen_domctl domctl_op;
-/* Repeated while the hypervisor says -ERESTART. */
+/* With `op`'s arguments; goes on for as long as the call asks for it. */
 long domctl_do(uint32_t cmd, domid_t id);
-/* Of the machine. */
 uint64_t free_pages(void);
+/* A guest's page in our address space, one for each i; MFN 0: our own page again. */
+void *window_map(unsigned i, domid_t id, mfn_t mfn);
+long context_set(const struct guest *g, const uint8_t *program);
+long foreign_pin(const struct guest *g, unsigned cmd, mfn_t mfn);
 
-/* A guest's page in our address space, in one of DOMU_PLACES places; MFN 0: our own page again. */
-void *domu_map(unsigned place, domid_t id, mfn_t mfn);
+/* The steps of building: a domain without anything; with a vCPU and pages; its tables written. */
+struct guest guest_create(void);
+void guest_populate(struct guest *g);
+void guest_fill(struct guest *g);
+/* All of them, pinned, with registers set; not started. */
+struct guest guest_build(const uint8_t *program);
+void guest_start(const struct guest *g);
+/* XEN_DOMINF_*, all ones when there is no such domain. */
+uint32_t guest_flags(const struct guest *g);
+bool guest_is_there(const struct guest *g);
+void guest_kill(const struct guest *g);
+/* Waits until it is gone, and checks that. */
+void guest_await_end(const struct guest *g);
+/* Killed, and soon gone. */
+void guest_end(struct guest *g);
+/* Waits until it has ended by itself; its flags. */
+uint32_t wait_for_shutdown(const struct guest *g);
+/* A hypercall of the guest's (program_calls). */
+long guest_call(const struct guest *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
-/* Built, pinned, with registers set; not started. */
-struct domu domu_build(const uint8_t *program);
-/* The registers alone: the result of setvcpucontext. */
-long domu_context_set(const struct domu *g, const uint8_t *program);
-void domu_start(const struct domu *g);
-/* XEN_DOMINF_*; ~0 when it is not there. */
-uint32_t domu_flags(const struct domu *g);
-bool domu_is_there(const struct domu *g);
-void domu_kill(const struct domu *g);
-/* Killed, and soon gone. Its data page is not mapped any more. */
-void domu_end(struct domu *g);
-/* The same for the last one alive: nothing of any guest is mapped any more. */
-void domu_end_all(struct domu *g);
-/* One mmuext operation about it, made by us. */
-long domu_pin(const struct domu *g, unsigned cmd, mfn_t mfn);
+#define CALL1(g, nr, a)       guest_call(g, nr, a, 0, 0, 0)
+#define CALL2(g, nr, a, b)    guest_call(g, nr, a, b, 0, 0)
+#define CALL3(g, nr, a, b, c) guest_call(g, nr, a, b, c, 0)
 
-/* The guest makes a hypercall; its result. */
-long domu_call(const struct domu *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
-
-/* The first frame of a guest's grant table (array 0) or status array (1), mapped at a place. */
-volatile void *domu_table_map(const struct domu *g, unsigned place, unsigned array);
-/* A guest that runs domu_calls and has chosen version 2 of grant tables. */
-struct domu domu_build_v2(unsigned data_place);
+/* Puts a structure where the guest can point at it. */
+#define GIVE(g, object) (memcpy((g)->request->buffer, (object), sizeof(*(object))), BUFFER)
+#define TAKE(g, object) memcpy((object), (g)->request->buffer, sizeof(*(object)))
