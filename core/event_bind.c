@@ -230,6 +230,8 @@ int event_set_priority(struct domain *d, uint32_t number, uint32_t priority)
     struct event_port *port;
     int rc = -EINVAL;
 
+    if (event_port_get(d, number) == NULL)
+        return -EINVAL;
     if (!event_uses_fifo(d))
         return -ENOSYS;
     if (priority > EVTCHN_FIFO_PRIORITY_MIN)

@@ -329,7 +329,7 @@ int event_fifo_expand_array(struct domain *d, uint64_t array_gfn)
     int rc = 0;
 
     if (!event_uses_fifo(d))
-        return -ENOSYS;
+        return -EOPNOTSUPP;
     mfn = arch_frame_pin_writable(d, array_gfn);
     if (mfn == MFN_INVALID)
         return -EINVAL;
@@ -338,7 +338,7 @@ int event_fifo_expand_array(struct domain *d, uint64_t array_gfn)
     f = d->events.fifo;
     count = f != NULL ? f->page_count : 0;
     if (f == NULL) {
-        rc = -ENOSYS;
+        rc = -EOPNOTSUPP;
     } else if (count == EVENT_FIFO_PAGES) {
         rc = -ENOSPC;
     } else {

@@ -27,7 +27,6 @@ int grant_domain_init(struct domain *d, uint32_t frame_max, uint32_t maptrack_ma
     gt->version_max = version_max;
     gt->frame_max = MIN(frame_max, GRANT_FRAME_COUNT_MAX);
     gt->chunk_max = MIN(maptrack_max, GRANT_MAPTRACK_COUNT_MAX);
-    gt->free_handle = GRANT_HANDLE_NONE;
     d->grants = gt;
     return 0;
 }
@@ -38,13 +37,13 @@ void grant_domain_free(struct domain *d)
 
     if (gt == NULL)
         return;
-    ASSERT(gt->pinned_count == 0 && gt->mapping_count == 0);
+    ASSERT(gt->pinned_count == 0 && gt->fini_next == grant_handle_count(gt));
     for (uint32_t i = 0; gt->active != NULL && i < gt->frame_max; i++)
         heap_free(gt->active[i]);
     for (uint32_t i = 0; i < gt->chunk_count; i++)
-        heap_free(gt->mappings[i]);
+        heap_free(gt->chunks[i].mappings);
     heap_free(gt->active);
-    heap_free(gt->mappings);
+    heap_free(gt->chunks);
     heap_free(gt);
     d->grants = NULL;
 }
@@ -197,9 +196,8 @@ static int grant_mappings_drop(struct domain *d)
 {
     struct grant_table *gt = d->grants;
 
-    for (; gt->fini_next < gt->chunk_count * GRANT_MAPPING_CHUNK; gt->fini_next++) {
-        struct grant_mapping *m =
-            &gt->mappings[gt->fini_next / GRANT_MAPPING_CHUNK][gt->fini_next % GRANT_MAPPING_CHUNK];
+    for (; gt->fini_next < grant_handle_count(gt); gt->fini_next++) {
+        struct grant_mapping *m = grant_mapping_at(gt, gt->fini_next);
         struct domain *owner;
 
         if (m->flags == 0)
@@ -210,7 +208,6 @@ static int grant_mappings_drop(struct domain *d)
         domain_put(owner); /* this one */
         domain_put(owner); /* the mapping's */
         m->flags = 0;
-        gt->mapping_count--;
         if (hypercall_should_yield())
             return -ERESTART;
     }

@@ -18,22 +18,19 @@ static void dump_entries(struct domain *d)
     }
 }
 
-static void dump_mappings(struct domain *d)
+__reads_unlocked static void dump_mappings(struct domain *d)
 {
-    struct grant_table *gt = d->grants;
+    const struct grant_table *gt = d->grants;
 
-    spin_lock(&gt->maptrack_lock);
-    log_always("d%u: %u mappings", d->id, gt->mapping_count);
-    for (uint32_t i = 0; i < gt->chunk_count * GRANT_MAPPING_CHUNK; i++) {
-        const struct grant_mapping *m =
-            &gt->mappings[i / GRANT_MAPPING_CHUNK][i % GRANT_MAPPING_CHUNK];
+    log_always("d%u: %u mappings", d->id, grant_mapping_count(gt));
+    for (uint32_t i = 0; i < grant_handle_count(gt); i++) {
+        const struct grant_mapping *m = grant_mapping_at(gt, i);
 
         if (m->flags != 0)
             log_always("  handle %u: d%u grant %u%s%s", i, m->owner_id, m->ref,
                        m->flags & GRANT_MAPPING_READONLY ? " read-only" : "",
                        m->flags & GRANT_MAPPING_DEVICE ? " device" : "");
     }
-    spin_unlock(&gt->maptrack_lock);
 }
 
 static void dump_domain(struct domain *d)

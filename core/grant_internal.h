@@ -4,16 +4,19 @@
  *
  * grant.c         the table of a domain: frames, growth, life
  * grant_pin.c     using an entry: the protocol of flags with the granting guest
- * grant_map.c     mappings of other domains' grants and the handles that name them
+ * grant_map.c     mappings of other domains' grants
+ * grant_handle.c  the handles that name mappings
  * grant_copy.c    copying between frames
+ * grant_transfer.c giving pages away
+ * grant_flush.c   writing back what caches hold of a page
  * grant_table.c   operations on tables: sizes, versions, swapping
  * grant_op.c      decoding of the hypercall, batches
  * grant_dump.c    debug key
  *
  * A grant in use ("pinned") has an active entry: how many users read and write, which domain, which
  * frame; and a reference on that frame. A mapping is one user, and the page-table entry it made
- * owns a reference of its own. Locks: [g] the table's lock, [m] its maptrack lock; both
- * LOCK_RANK_GRANT and never held together, nor two of one kind.
+ * owns a reference of its own. Locks: [g] the table's lock, [m] its maptrack lock, for more
+ * handles; both LOCK_RANK_GRANT and never held together, nor two of one kind.
  */
 #pragma once
 
@@ -31,18 +34,30 @@
 
 /* A grant in use. */
 struct grant_active {
-    uint32_t mfn;
+    uint32_t mfn;            /* transitive: the lender's grant */
     uint16_t user_id;        /* domain it is lent to */
     uint16_t reads, writes;  /* users; all zero: the rest means nothing */
     uint16_t offset, length; /* part of the page that was lent */
+    uint16_t lender_id;      /* transitive: whose grant that is; else DOMAIN_ID_INVALID */
 };
 _Static_assert(sizeof(struct grant_active) == 16, "one per entry of a table");
+
+/* Only of one in use: it stands for another domain's grant, and holds no frame itself. */
+static inline bool grant_active_is_transitive(const struct grant_active *active)
+{
+    return active->lender_id != DOMAIN_ID_INVALID;
+}
 
 /* Something of another domain mapped, with a reference on that: what a handle stands for. */
 struct grant_mapping {
     uint16_t owner_id; /* the granting domain */
     uint16_t flags;    /* GRANT_MAPPING_*, 0: free */
-    uint32_t ref;      /* free: next free handle */
+    uint32_t ref;      /* free: next free handle plus 1 */
+};
+
+struct grant_chunk {
+    struct grant_mapping *mappings; /* GRANT_MAPPING_CHUNK of them */
+    uint32_t home;                  /* vCPU in whose list the free ones are */
 };
 
 #define GRANT_MAPPING_BUSY     BIT(0) /* being made or removed: not to be touched by others */
@@ -65,12 +80,10 @@ struct grant_table {
     struct grant_active **active;       /* [g] per shared frame, on demand */
 
     struct spinlock maptrack_lock;
-    uint32_t chunk_max;              /* [I] */
-    uint32_t chunk_count;            /* [m] */
-    uint32_t free_handle;            /* [m] first of the free list */
-    uint32_t mapping_count;          /* [m] handles in use */
-    uint32_t fini_next;              /* grant_domain_fini()'s place */
-    struct grant_mapping **mappings; /* [m] chunks */
+    uint32_t chunk_max;         /* [I] */
+    uint32_t chunk_count;       /* [m] to change; published after the chunk */
+    struct grant_chunk *chunks; /* [m] to change; handles in order */
+    uint32_t fini_next;         /* grant_domain_fini()'s place */
 };
 
 /* ---- grant.c --------------------------------------------------------------------------------- */
@@ -108,16 +121,48 @@ struct grant_active *grant_active(struct domain *d, uint32_t ref, bool make);
 int grant_table_grow(struct domain *d, uint32_t frame_count) __must_check;
 int grant_status_grow(struct domain *d, uint32_t status_count) __must_check;
 
+/* ---- grant_handle.c --------------------------------------------------------------------------
+ */
+
+/* Handles there are, free or not. */
+static inline uint32_t grant_handle_count(const struct grant_table *gt)
+{
+    return __atomic_load_n(&gt->chunk_count, __ATOMIC_ACQUIRE) * GRANT_MAPPING_CHUNK;
+}
+
+static inline struct grant_mapping *grant_mapping_at(const struct grant_table *gt, uint32_t handle)
+{
+    return &gt->chunks[handle / GRANT_MAPPING_CHUNK].mappings[handle % GRANT_MAPPING_CHUNK];
+}
+
+/* A handle of the vCPU's own domain, busy: the caller's until grant_handle_set(). The vCPU is the
+ * current one. GRANT_HANDLE_NONE: limit reached or no memory. No lock held. */
+uint32_t grant_handle_alloc(struct vcpu *v);
+/* Makes a handle busy and tells what it stands for; false: nothing, or somebody has it busy. */
+bool grant_handle_claim(struct domain *d, uint32_t handle, struct grant_mapping *out) __must_check;
+/* Ends a busy phase: the handle stands for `m`, or is free when nothing is left of it. */
+void grant_handle_set(struct domain *d, uint32_t handle, const struct grant_mapping *m);
+/* Handles in use, counted one by one: for dumps and checks. */
+uint32_t grant_mapping_count(const struct grant_table *gt);
+
 /* ---- grant_pin.c ----------------------------------------------------------------------------- */
 
 struct grant_pin {
     mfn_t mfn;
     uint64_t gfn;            /* what the entry says now; the guest may have changed it since */
     uint16_t offset, length; /* the part of the page that may be used */
+    uint16_t lender_id;      /* DOMAIN_ID_INVALID, or no frame but this domain's grant: */
+    uint32_t lender_ref;
 };
 
-/* One more user of a grant, who keeps the frame. GNTST_*. No lock held. */
-int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly,
+/* What its user can do with: part of a page; an entry that names a third domain's grant
+ * (GTF_transitive), which the owner may use: the user then needs another grant_pin() on the owner's
+ * behalf. */
+#define GRANT_PIN_PART       BIT(0)
+#define GRANT_PIN_TRANSITIVE BIT(1)
+
+/* One more user of a grant, who keeps the frame. `accepts`: GRANT_PIN_*. GNTST_*. No lock held. */
+int grant_pin(struct domain *owner, uint32_t ref, uint16_t user_id, bool readonly, unsigned accepts,
               struct grant_pin *out) __must_check;
 /* The opposite, as often. */
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
@@ -140,6 +185,14 @@ void grant_unmap_finish(struct vcpu *v, struct grant_unmap *u);
 
 /* grant_copy.c */
 void grant_copy(struct domain *d, struct gnttab_copy *op);
+
+/* grant_transfer.c */
+void grant_transfer(struct domain *d, struct gnttab_transfer *op);
+
+/* grant_flush.c: 0, -EINVAL: not a page of the caller's or lent to it, or wrong words; -EOPNOTSUPP;
+ * -ERESTART: the search for the grant goes on at *next, which starts at 0. */
+int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op,
+                      uint32_t *next) __must_check;
 
 /* grant_table.c: 0 or negative errno, for the hypercall; GNTST_* in the argument */
 int grant_op_setup_table(struct domain *d, uint64_t addr) __must_check;

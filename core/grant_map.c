@@ -1,104 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Grant tables: mapping what another domain granted, and unmapping it. A mapping has a handle, an
- * index into the mapper's own list (xen/grant_table.h: grant_handle_t).
+ * index into the mapper's own list (xen/grant_table.h: grant_handle_t; core/grant_handle.c).
  *
  * Unmapping is in two steps with the flush of translations between them: only when no CPU can use
  * the mapping any more may the granting guest hear (through GTF_reading, GTF_writing) that its page
  * is its own again.
  */
 #include <kr/errno.h>
-#include <kr/heap.h>
 #include <kr/log.h>
 #include <kr/page.h>
 
 #include "grant_internal.h"
-
-/* ---- handles --------------------------------------------------------------------------------- */
-
-static struct grant_mapping *mapping_at(struct grant_table *gt, uint32_t handle)
-{
-    return &gt->mappings[handle / GRANT_MAPPING_CHUNK][handle % GRANT_MAPPING_CHUNK];
-}
-
-/* [m] One more chunk of free handles. */
-static bool mappings_grow(struct domain *d)
-{
-    struct grant_table *gt = d->grants;
-    struct grant_mapping **mappings = gt->mappings, *chunk;
-    uint32_t first = gt->chunk_count * GRANT_MAPPING_CHUNK;
-
-    if (gt->chunk_count == gt->chunk_max)
-        return false;
-    if (mappings == NULL)
-        mappings = heap_zalloc_array(&d->memory, gt->chunk_max, sizeof(*mappings));
-    chunk = heap_zalloc_array(&d->memory, GRANT_MAPPING_CHUNK, sizeof(*chunk));
-    if (mappings == NULL || chunk == NULL) {
-        heap_free(chunk);
-        if (mappings != gt->mappings)
-            heap_free(mappings);
-        return false;
-    }
-    gt->mappings = mappings;
-    for (uint32_t i = 0; i < GRANT_MAPPING_CHUNK; i++)
-        chunk[i].ref = i + 1 < GRANT_MAPPING_CHUNK ? first + i + 1 : gt->free_handle;
-    gt->mappings[gt->chunk_count++] = chunk;
-    gt->free_handle = first;
-    return true;
-}
-
-/* A handle of our own, busy; GRANT_HANDLE_NONE: limit reached or no memory. */
-static uint32_t mapping_alloc(struct domain *d)
-{
-    struct grant_table *gt = d->grants;
-    uint32_t handle;
-
-    spin_lock(&gt->maptrack_lock);
-    if (gt->free_handle == GRANT_HANDLE_NONE)
-        mappings_grow(d);
-    handle = gt->free_handle;
-    if (handle != GRANT_HANDLE_NONE) {
-        gt->free_handle = mapping_at(gt, handle)->ref;
-        mapping_at(gt, handle)->flags = GRANT_MAPPING_BUSY;
-        gt->mapping_count++;
-    }
-    spin_unlock(&gt->maptrack_lock);
-    return handle;
-}
-
-/* Ends a busy phase: the handle stands for `m`, or is free when nothing is left of it. */
-static void mapping_set(struct domain *d, uint32_t handle, const struct grant_mapping *m)
-{
-    struct grant_table *gt = d->grants;
-
-    spin_lock(&gt->maptrack_lock);
-    *mapping_at(gt, handle) = *m;
-    if (m->flags == 0) {
-        mapping_at(gt, handle)->ref = gt->free_handle;
-        gt->free_handle = handle;
-        gt->mapping_count--;
-    }
-    spin_unlock(&gt->maptrack_lock);
-}
-
-/* Makes a handle busy and tells what it stands for; false: it stands for nothing. */
-static bool mapping_claim(struct domain *d, uint32_t handle, struct grant_mapping *out)
-{
-    struct grant_table *gt = d->grants;
-    bool is_valid = false;
-
-    spin_lock(&gt->maptrack_lock);
-    if (handle < gt->chunk_count * GRANT_MAPPING_CHUNK) {
-        struct grant_mapping *m = mapping_at(gt, handle);
-
-        *out = *m;
-        is_valid = m->flags != 0 && !(m->flags & GRANT_MAPPING_BUSY);
-        if (is_valid)
-            m->flags |= GRANT_MAPPING_BUSY;
-    }
-    spin_unlock(&gt->maptrack_lock);
-    return is_valid;
-}
 
 /* ---- mapping --------------------------------------------------------------------------------- */
 
@@ -139,7 +52,7 @@ static int map_with_handle(struct vcpu *v, struct domain *owner, uint32_t handle
         .owner_id = owner->id, .flags = mapping_flags(op->flags), .ref = op->ref};
     bool readonly = op->flags & GNTMAP_readonly;
     struct grant_pin pin;
-    int rc = grant_pin(owner, op->ref, v->domain->id, readonly, &pin);
+    int rc = grant_pin(owner, op->ref, v->domain->id, readonly, 0, &pin);
 
     if (rc != GNTST_okay)
         return rc;
@@ -151,7 +64,7 @@ static int map_with_handle(struct vcpu *v, struct domain *owner, uint32_t handle
         grant_unpin(owner, op->ref, readonly);
         return rc;
     }
-    mapping_set(v->domain, handle, &mapping);
+    grant_handle_set(v->domain, handle, &mapping);
     op->handle = handle;
     op->dev_bus_addr = pin.mfn << PAGE_SHIFT;
     return GNTST_okay;
@@ -172,7 +85,7 @@ void grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op)
         op->status = GNTST_bad_domain;
         return;
     }
-    handle = mapping_alloc(v->domain);
+    handle = grant_handle_alloc(v);
     if (handle == GRANT_HANDLE_NONE) {
         log_guest(LOG_WARNING, v->domain,
                   "no handle for a grant of d%u: maptrack limit of %u pages", op->dom,
@@ -182,7 +95,7 @@ void grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op)
         op->status = map_with_handle(v, owner, handle, op);
         if (op->status == GNTST_okay)
             return; /* the mapping has the reference: while it exists its owner can be found */
-        mapping_set(v->domain, handle, &none);
+        grant_handle_set(v->domain, handle, &none);
     }
     domain_put(owner);
 }
@@ -232,7 +145,7 @@ void grant_unmap_begin(struct vcpu *v, struct grant_unmap *u)
     struct domain *owner;
 
     u->removed = 0;
-    if (!mapping_claim(v->domain, u->handle, &u->mapping)) {
+    if (!grant_handle_claim(v->domain, u->handle, &u->mapping)) {
         u->mapping.flags = 0;
         u->status = GNTST_bad_handle;
         return;
@@ -259,5 +172,5 @@ void grant_unmap_finish(struct vcpu *v, struct grant_unmap *u)
         domain_put(owner); /* the mapping's */
         mapping.flags = 0;
     }
-    mapping_set(v->domain, u->handle, &mapping);
+    grant_handle_set(v->domain, u->handle, &mapping);
 }

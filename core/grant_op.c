@@ -13,6 +13,9 @@
 /* Unmappings that share one flush. */
 #define UNMAP_BATCH 16
 
+/* Where a cache flush that stops in its search keeps its place in the first argument. */
+#define FLUSH_NEXT_SHIFT 32
+
 /* A batch in progress over args: address of the next element, how many are left. */
 static bool batch_must_stop(const struct hypercall_args *args)
 {
@@ -25,7 +28,7 @@ static void batch_advance(struct hypercall_args *args, unsigned count, size_t si
     args->arg[2] = (uint32_t)args->arg[2] - count;
 }
 
-static int batch_map(struct vcpu *v, struct hypercall_args *args)
+static int grant_table_op_map_grant_ref(struct vcpu *v, struct hypercall_args *args)
 {
     while ((uint32_t)args->arg[2] != 0) {
         struct gnttab_map_grant_ref op;
@@ -126,7 +129,7 @@ static int batch_unmap(struct vcpu *v, struct hypercall_args *args, bool replace
     return 0;
 }
 
-static int batch_copy(struct vcpu *v, struct hypercall_args *args)
+static int grant_table_op_copy(struct vcpu *v, struct hypercall_args *args)
 {
     while ((uint32_t)args->arg[2] != 0) {
         struct gnttab_copy op;
@@ -146,7 +149,7 @@ static int batch_copy(struct vcpu *v, struct hypercall_args *args)
     return 0;
 }
 
-static int batch_swap(struct vcpu *v, struct hypercall_args *args)
+static int grant_table_op_swap_grant_ref(struct vcpu *v, struct hypercall_args *args)
 {
     while ((uint32_t)args->arg[2] != 0) {
         struct gnttab_swap_grant_ref op;
@@ -165,36 +168,89 @@ static int batch_swap(struct vcpu *v, struct hypercall_args *args)
     return 0;
 }
 
-/* Operations with exactly one argument structure. */
-static int table_op(struct domain *d, uint32_t cmd, uint64_t addr)
+static int grant_table_op_unmap_grant_ref(struct vcpu *v, struct hypercall_args *args)
 {
-    switch (cmd) {
-    case GNTTABOP_setup_table: return grant_op_setup_table(d, addr);
-    case GNTTABOP_query_size: return grant_op_query_size(d, addr);
-    case GNTTABOP_set_version: return grant_op_set_version(d, addr);
-    case GNTTABOP_get_status_frames: return grant_op_get_status_frames(d, addr);
-    case GNTTABOP_get_version: return grant_op_get_version(d, addr);
-    default: return -ENOSYS;
-    }
+    return batch_unmap(v, args, false);
 }
+
+static int grant_table_op_unmap_and_replace(struct vcpu *v, struct hypercall_args *args)
+{
+    return batch_unmap(v, args, true);
+}
+
+static int grant_table_op_transfer(struct vcpu *v, struct hypercall_args *args)
+{
+    while ((uint32_t)args->arg[2] != 0) {
+        struct gnttab_transfer op;
+        int rc = guest_read(&op, args->arg[1]);
+
+        if (rc != 0)
+            return rc;
+        grant_transfer(v->domain, &op);
+        rc = arch_guest_write(args->arg[1] + offsetof(struct gnttab_transfer, status), &op.status,
+                              sizeof(op.status));
+        if (rc != 0)
+            return rc;
+        batch_advance(args, 1, sizeof(op));
+        if (batch_must_stop(args))
+            return -ERESTART;
+    }
+    return 0;
+}
+
+/* The structure has no status: the first one that is wrong ends the list. */
+static int grant_table_op_cache_flush(struct vcpu *v, struct hypercall_args *args)
+{
+    while ((uint32_t)args->arg[2] != 0) {
+        uint32_t next = args->arg[0] >> FLUSH_NEXT_SHIFT;
+        struct gnttab_cache_flush op;
+        int rc = guest_read(&op, args->arg[1]);
+
+        if (rc != 0)
+            return rc;
+        rc = grant_cache_flush(v->domain, &op, &next);
+        if (rc == -ERESTART)
+            args->arg[0] = (uint32_t)args->arg[0] | (uint64_t)next << FLUSH_NEXT_SHIFT;
+        if (rc != 0)
+            return rc;
+        args->arg[0] = (uint32_t)args->arg[0];
+        batch_advance(args, 1, sizeof(op));
+        if (batch_must_stop(args))
+            return -ERESTART;
+    }
+    return 0;
+}
+
+/* ---- operations with exactly one argument structure -------------------------------------------
+ */
+
+#define TABLE_OP(name)                                                                           \
+    static int grant_table_op_##name(struct vcpu *v, struct hypercall_args *args)                \
+    {                                                                                            \
+        return (uint32_t)args->arg[2] == 1 ? grant_op_##name(v->domain, args->arg[1]) : -EINVAL; \
+    }
+TABLE_OP(setup_table)
+TABLE_OP(query_size)
+TABLE_OP(set_version)
+TABLE_OP(get_status_frames)
+TABLE_OP(get_version)
+
+#define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(GNTTABOP_, nr, name);
+#include "grant_ops.def"
+#undef OPERATION
 
 hypercall_result do_grant_table_op(struct hypercall_args *args)
 {
     struct vcpu *v = current_vcpu();
-    uint32_t count = args->arg[2];
 
-    if ((int32_t)count < 0)
+    if ((int32_t)args->arg[2] < 0)
         return -EINVAL;
     switch ((uint32_t)args->arg[0]) {
-    case GNTTABOP_map_grant_ref: return batch_map(v, args);
-    case GNTTABOP_unmap_grant_ref: return batch_unmap(v, args, false);
-    case GNTTABOP_unmap_and_replace: return batch_unmap(v, args, true);
-    case GNTTABOP_copy: return batch_copy(v, args);
-    case GNTTABOP_swap_grant_ref: return batch_swap(v, args);
-    case GNTTABOP_cache_flush: /* for domains with devices that do not snoop caches */
-        return -EOPNOTSUPP;
-    case GNTTABOP_transfer:
-    case GNTTABOP_dump_table: return -ENOSYS;
-    default: return count == 1 ? table_op(v->domain, args->arg[0], args->arg[1]) : -EINVAL;
+#define OPERATION(nr, name, callers, long_running, purpose) \
+    case nr:                                                \
+        return grant_table_op_##name(v, args);
+#include "grant_ops.def"
+#undef OPERATION
+    default: return -ENOSYS;
     }
 }

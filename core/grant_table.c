@@ -181,26 +181,26 @@ static int version_change(struct domain *d, uint32_t version)
     return 0;
 }
 
+/* Whatever comes of it, the caller reads which one it is. */
 int grant_op_set_version(struct domain *d, uint64_t addr)
 {
     struct grant_table *gt = d->grants;
     struct gnttab_set_version op;
-    int rc = guest_read(&op, addr);
+    int rc = guest_read(&op, addr), write_rc;
 
     if (rc != 0)
         return rc;
-    if (op.version < 1 || op.version > gt->version_max)
-        return -EINVAL;
     spin_lock(&gt->lock);
-    if (gt->is_dead)
+    if (op.version < 1 || op.version > 2 || gt->is_dead)
         rc = -EINVAL;
+    else if (op.version > gt->version_max)
+        rc = -ENOSYS;
     else if (op.version != gt->version)
         rc = version_change(d, op.version);
     op.version = gt->version;
     spin_unlock(&gt->lock);
-    if (rc == 0)
-        rc = guest_write(addr, &op);
-    return rc;
+    write_rc = guest_write(addr, &op);
+    return write_rc != 0 ? write_rc : rc;
 }
 
 /* ---- swapping -------------------------------------------------------------------------------- */

@@ -176,14 +176,15 @@ static bool alloc_pieces(mfn_t *pieces, unsigned count, unsigned order, unsigned
 static void give_back(struct domain *d, const uint64_t *frames, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        if (page_assign(&d->memory, frames[i], 0) != 0)
+        if (page_assign_traded(&d->memory, frames[i], 0) != 0)
             page_free_scrubbed(frames[i], 0);
 }
 
 static int steal_all(struct domain *d, const uint64_t *frames, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        int rc = frame_is_valid(frames[i]) ? page_steal(&d->memory, page_of(frames[i])) : -EINVAL;
+        int rc =
+            frame_is_valid(frames[i]) ? page_steal_traded(&d->memory, page_of(frames[i])) : -EINVAL;
 
         if (rc != 0) {
             give_back(d, frames, i);
@@ -211,8 +212,8 @@ int memory_exchange(struct domain *d, const uint64_t *old, unsigned count, unsig
         page_free_scrubbed(old[i], 0);
     }
     for (unsigned i = 0; i < pieces; i++) {
-        /* Only a dying domain can be refused here: it gave up as many as it gets. */
-        if (page_assign(&d->memory, new[i], order) != 0) {
+        /* Only a dying domain can be refused here: the room of what it gave up is kept for it. */
+        if (page_assign_traded(&d->memory, new[i], order) != 0) {
             page_free(new[i], order);
             rc = -ESRCH;
         }

@@ -352,24 +352,47 @@ static long memory_op_get_vnumainfo(struct hypercall_args *args)
 /* ---- resources --------------------------------------------------------------------------------
  */
 
-static long grant_resource(struct domain *d, const struct xen_mem_acquire_resource *r)
+/* Writes the numbers of the frames, from where it has stopped before. */
+static long grant_resource(struct domain *d, const struct xen_mem_acquire_resource *r,
+                           struct hypercall_args *args)
 {
     bool status = r->id == XENMEM_resource_grant_table_id_status;
+    uint64_t done = args->arg[0] >> PROGRESS_SHIFT, end = r->frame + r->nr_frames;
+    mfn_t mfn;
+    int rc = 0;
 
-    if (r->id > XENMEM_resource_grant_table_id_status)
+    if (end < r->frame || end > UINT32_MAX)
         return -EINVAL;
     /* The last one first: the table grows to where it must, or not at all. */
-    for (uint32_t i = r->nr_frames; i-- > 0;) {
-        mfn_t mfn;
-        int rc =
-            r->frame + i > UINT32_MAX ? -EINVAL : grant_frame_get(d, status, r->frame + i, &mfn);
-
-        if (rc != 0)
-            return rc;
-        if (guest_write_at(guest_handle(r->frame_list), i, &mfn))
-            return -EFAULT;
+    if (done == 0)
+        rc = grant_frame_get(d, status, end - 1, &mfn);
+    while (rc == 0 && done < r->nr_frames) {
+        rc = grant_frame_get(d, status, r->frame + done, &mfn);
+        if (rc == 0)
+            rc = guest_write_at(guest_handle(r->frame_list), done, &mfn);
+        done++;
+        if (rc == 0 && done < r->nr_frames && hypercall_should_yield()) {
+            args->arg[0] = (args->arg[0] & (BIT(PROGRESS_SHIFT) - 1)) | done << PROGRESS_SHIFT;
+            return -ERESTART;
+        }
     }
-    return 0;
+    return rc;
+}
+
+/* Kinds of resources that PV domains do not have are no mistake of number. */
+static long resource_check(const struct xen_mem_acquire_resource *r)
+{
+    bool asks = guest_handle(r->frame_list) == 0;
+
+    if (r->pad != 0 || asks != (r->nr_frames == 0))
+        return -EINVAL;
+    switch (r->type) {
+    case XENMEM_resource_grant_table:
+        return r->id <= XENMEM_resource_grant_table_id_status ? 0 : -EINVAL;
+    case XENMEM_resource_ioreq_server:
+    case XENMEM_resource_vmtrace_buf: return -EINVAL;
+    default: return -EOPNOTSUPP;
+    }
 }
 
 static long memory_op_acquire_resource(struct hypercall_args *args)
@@ -382,20 +405,64 @@ static long memory_op_acquire_resource(struct hypercall_args *args)
 
     if (guest_read(&r, args->arg[1]))
         return -EFAULT;
-    if (r.pad != 0 || (guest_handle(r.frame_list) == 0 && r.nr_frames != 0))
-        return -EINVAL;
-    if (r.type != XENMEM_resource_grant_table)
-        return -EOPNOTSUPP;
-    rc = target_get(r.domid, &d);
+    /* Another domain's: one's own one has already. */
+    if (r.domid == DOMAIN_ID_SELF)
+        return -ESRCH;
+    if (r.domid == current_vcpu()->domain->id)
+        return -EPERM;
+    rc = resource_check(&r);
+    if (rc == 0)
+        rc = target_get(r.domid, &d);
     if (rc != 0)
         return rc;
     limit = grant_frame_limit(d, r.id == XENMEM_resource_grant_table_id_status);
     if (guest_handle(r.frame_list) == 0)
         rc = guest_write(count_addr, &limit);
     else
-        rc = r.nr_frames > limit ? -EINVAL : grant_resource(d, &r);
+        rc = r.nr_frames > limit ? -EINVAL : grant_resource(d, &r, args);
     domain_put(d);
     return rc;
+}
+
+/* ---- where pages are --------------------------------------------------------------------------
+ */
+
+/* PV domains keep their page numbers themselves: the answer for each that exists, as Xen's. */
+static long physmap_refuse(uint16_t id)
+{
+    struct domain *d = domain_get_by_guest_id(id);
+
+    if (!d)
+        return -ESRCH;
+    domain_put(d);
+    return -EACCES;
+}
+
+static long memory_op_add_to_physmap(struct hypercall_args *args)
+{
+    struct xen_add_to_physmap add;
+
+    if (guest_read(&add, args->arg[1]))
+        return -EFAULT;
+    return add.space == XENMAPSPACE_gmfn_foreign ? -ENOSYS : physmap_refuse(add.domid);
+}
+
+static long memory_op_add_to_physmap_batch(struct hypercall_args *args)
+{
+    struct xen_add_to_physmap_batch add;
+
+    if (guest_read(&add, args->arg[1]))
+        return -EFAULT;
+    return add.space == XENMAPSPACE_gmfn_range ? -EOPNOTSUPP : physmap_refuse(add.domid);
+}
+
+static long memory_op_remove_from_physmap(struct hypercall_args *args)
+{
+    struct xen_remove_from_physmap remove;
+
+    if (guest_read(&remove, args->arg[1]))
+        return -EFAULT;
+    return physmap_refuse(remove.domid);
 }
 
 #define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(XENMEM_, nr, name);

@@ -179,23 +179,44 @@ static void page_publish(struct page *p, uint16_t owner, enum page_state state, 
     atomic_store_explicit(&p->refs, 1, memory_order_release);
 }
 
+/* m->lock held, and the domain may have them. */
+static void frames_give(struct domain_memory *m, mfn_t mfn, uint64_t count)
+{
+    page_count_change(m, count);
+    for (struct page *p = page_of(mfn), *end = p + count; p < end; p++) {
+        list_append(m, p);
+        page_publish(p, m->owner, PAGE_GUEST, 0);
+    }
+}
+
 int page_assign(struct domain_memory *m, mfn_t mfn, unsigned order)
 {
     uint64_t count = BIT(order);
     int rc = 0;
 
     spin_lock(&m->lock);
-    if (m->dying) {
+    if (m->dying)
         rc = -ESRCH;
-    } else if (m->page_count + m->dying_count + count > m->max_page_count) {
+    else if (m->page_count + m->dying_count + m->traded_count + count > m->max_page_count)
         rc = -ENOSPC;
-    } else {
-        page_count_change(m, count);
-        for (struct page *p = page_of(mfn), *end = p + count; p < end; p++) {
-            list_append(m, p);
-            page_publish(p, m->owner, PAGE_GUEST, 0);
-        }
-    }
+    else
+        frames_give(m, mfn, count);
+    spin_unlock(&m->lock);
+    return rc;
+}
+
+int page_assign_traded(struct domain_memory *m, mfn_t mfn, unsigned order)
+{
+    uint64_t count = BIT(order);
+    int rc = 0;
+
+    spin_lock(&m->lock);
+    ASSERT(m->traded_count >= count);
+    m->traded_count -= count;
+    if (m->dying)
+        rc = -ESRCH;
+    else
+        frames_give(m, mfn, count);
     spin_unlock(&m->lock);
     return rc;
 }
@@ -224,7 +245,7 @@ int page_release(struct domain_memory *m, struct page *p)
     return 0;
 }
 
-int page_steal(struct domain_memory *m, struct page *p)
+static int steal(struct domain_memory *m, struct page *p, bool is_traded)
 {
     uint32_t only_owner = 1;
     int rc = 0;
@@ -237,12 +258,23 @@ int page_steal(struct domain_memory *m, struct page *p)
     } else {
         list_remove(m, p);
         page_count_change(m, -1UL);
+        m->traded_count += is_traded;
         page_state_set(p, PAGE_HV);
     }
     spin_unlock(&m->lock);
     if (rc == 0 && p->flush_epoch != 0)
         arch_tlb_sync(p->flush_epoch);
     return rc;
+}
+
+int page_steal(struct domain_memory *m, struct page *p)
+{
+    return steal(m, p, false);
+}
+
+int page_steal_traded(struct domain_memory *m, struct page *p)
+{
+    return steal(m, p, true);
 }
 
 void page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type)

@@ -212,6 +212,9 @@ void arch_machine_reboot(void) __noreturn;
 void arch_machine_halt(void) __noreturn;
 /* Highest RAM frame number + 1. */
 mfn_t arch_frame_end(void);
+/* Writes to memory what CPU caches hold of some bytes of a RAM frame, as frame_to_virt() shows it;
+ * devices that do not look into caches see them then. Within one frame. */
+void arch_cache_write_back(const void *start, size_t size_bytes);
 /* Registers and backtrace of this CPU, for panic() and debug keys. Any context. */
 void arch_crash_dump(void);
 /* Registers of the guest state of a vCPU that is not running. */

@@ -45,7 +45,8 @@ struct vcpu {
     uint64_t time_guest_addr;      /* [v] registered copy of the time record, 0 = none */
     struct timer singleshot;       /* VIRQ_TIMER, one-shot */
     struct timer periodic;
-    uint64_t period_ns; /* [v] 0 = off */
+    uint64_t period_ns;             /* [v] 0 = off */
+    _Atomic uint64_t grant_handles; /* [a] its free ones: core/grant_handle.c */
     struct timer poll_timer;
     _Atomic uint32_t poll_port;  /* [a] port waited for; 0 = several or none */
     _Atomic bool polling;        /* [a] in SCHEDOP_poll; event_poll_begin(), event_poll_end() */

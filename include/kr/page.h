@@ -170,7 +170,8 @@ struct domain_memory {
     uint64_t page_count;     /* [l] GUEST frames */
     uint64_t exposed_count;  /* [l] EXPOSED frames */
     uint64_t dying_count;    /* [l] DYING frames: given up, but somebody still holds them */
-    uint64_t max_page_count; /* [l] limit of page_count + dying_count */
+    uint64_t traded_count;   /* [l] taken away for as many others: room that is kept */
+    uint64_t max_page_count; /* [l] limit of page_count + dying_count + traded_count */
     _Atomic uint64_t heap_bytes; /* charged by heap_alloc_for() */
 };
 
@@ -204,6 +205,12 @@ int page_release(struct domain_memory *m, struct page *p);
  * domain or page_free_scrubbed().
  */
 int page_steal(struct domain_memory *m, struct page *p);
+
+/* The same, and the room in the domain's limit stays its own until page_assign_traded(). */
+int page_steal_traded(struct domain_memory *m, struct page *p);
+/* page_assign() into that room, which was made by as many page_steal_traded(): the limit does not
+ * matter. 0, or -ESRCH the domain is dying. The room is used up either way. */
+int page_assign_traded(struct domain_memory *m, mfn_t mfn, unsigned order);
 
 /*
  * HV -> EXPOSED: the domain may map this frame of ours. It holds one reference, the hypervisor's.

@@ -5,6 +5,7 @@
 extern const struct operation raw_operations[], build_operations[];
 extern const struct operation memory_operations[], memory_control_operations[];
 extern const struct operation grant_operations[], grant_map_operations[];
+extern const struct operation transfer_operations[];
 extern const struct operation pagetable_operations[], pagetable_entry_operations[];
 extern const struct operation control_operations[], control_machine_operations[];
 extern const struct operation foreign_operations[];
@@ -21,6 +22,7 @@ const struct operation *const all_operations[] = {
     memory_control_operations,
     grant_operations,
     grant_map_operations,
+    transfer_operations,
     pagetable_operations,
     pagetable_entry_operations,
     control_operations,

@@ -115,8 +115,8 @@ static void check_dying(struct domain *d)
              "d%u: %u ports, closed %u, fifo %u", d->id, d->events.used_count, d->events.is_closed,
              d->events.fifo != NULL);
     if (step >= 3 && gt)
-        RULE("dying domain", gt->is_dead && gt->mapping_count == 0,
-             "d%u: grant table dead %u, %u mappings", d->id, gt->is_dead, gt->mapping_count);
+        RULE("dying domain", gt->is_dead && grant_mapping_count(gt) == 0,
+             "d%u: grant table dead %u, %u mappings", d->id, gt->is_dead, grant_mapping_count(gt));
     domain_for_each_vcpu(d, v, i)
     {
         if (step >= 4)

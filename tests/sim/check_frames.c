@@ -283,6 +283,8 @@ static void account_check(const struct domain_memory *m, const uint64_t *states)
          "d%u: %lu frames exposed, %lu counted", m->owner, states[PAGE_EXPOSED], m->exposed_count);
     RULE("domain's frames", m->dying_count == states[PAGE_DYING],
          "d%u: %lu frames dying, %lu counted", m->owner, states[PAGE_DYING], m->dying_count);
+    RULE("domain's frames", m->traded_count == 0, "d%u: %lu frames are owed to it", m->owner,
+         m->traded_count);
 }
 
 /* A domain's memory only grows within its limit, which the control domain may lower at any time. */

@@ -37,11 +37,6 @@ uint32_t check_grant_mappings_of(const struct domain *d)
 /* ---- mappings ---------------------------------------------------------------------------------
  */
 
-static const struct grant_mapping *mapping_at(const struct grant_table *gt, uint32_t handle)
-{
-    return &gt->mappings[handle / GRANT_MAPPING_CHUNK][handle % GRANT_MAPPING_CHUNK];
-}
-
 static void mapping_count(const struct domain *mapper, uint32_t handle,
                           const struct grant_mapping *m)
 {
@@ -64,38 +59,53 @@ static void mapping_count(const struct domain *mapper, uint32_t handle,
     *(m->flags & GRANT_MAPPING_READONLY ? &use->reads : &use->writes) += 1;
 }
 
-static void check_free_handles(const struct domain *d, uint32_t free)
+/* Of one vCPU; the number of them. Each is free and of a chunk of that vCPU's. */
+static uint32_t check_free_list(const struct domain *d, const struct vcpu *v, uint32_t most)
 {
     const struct grant_table *gt = d->grants;
-    uint32_t handle = gt->free_handle, count = 0;
+    uint32_t next = (uint32_t)atomic_load(&v->grant_handles), count = 0;
 
-    for (; handle != GRANT_HANDLE_NONE; handle = mapping_at(gt, handle)->ref, count++)
+    for (; next != 0; next = grant_mapping_at(gt, next - 1)->ref, count++) {
+        uint32_t handle = next - 1;
+
         RULE("free handles",
-             count < free && handle < gt->chunk_count * GRANT_MAPPING_CHUNK &&
-                 mapping_at(gt, handle)->flags == 0,
-             "d%u: handle %u after %u of %u free ones", d->id, handle, count, free);
+             count < most && handle < grant_handle_count(gt) &&
+                 grant_mapping_at(gt, handle)->flags == 0,
+             "d%uv%u: handle %u after %u of %u free ones", d->id, v->id, handle, count, most);
+        RULE("free handles", gt->chunks[handle / GRANT_MAPPING_CHUNK].home == v->id,
+             "d%uv%u: handle %u is of vCPU %u", d->id, v->id, handle,
+             gt->chunks[handle / GRANT_MAPPING_CHUNK].home);
+    }
+    return count;
+}
+
+static void check_free_handles(const struct domain *d, uint32_t free)
+{
+    uint32_t count = 0;
+    struct vcpu *v;
+    unsigned i;
+
+    domain_for_each_vcpu(d, v, i) count += check_free_list(d, v, free - count);
     /* A dying domain's are not put back: nobody asks for one again. */
     RULE("free handles", count == free || d->destroy_step >= 2,
-         "d%u: %u free ones in the list of %u", d->id, count, free);
+         "d%u: %u free ones in the lists of %u", d->id, count, free);
 }
 
 static void check_mappings(const struct domain *d)
 {
     struct grant_table *gt = d->grants;
-    uint32_t used = 0, total = gt->chunk_count * GRANT_MAPPING_CHUNK;
+    uint32_t used = 0, total = grant_handle_count(gt);
 
     RULE("grant handles", gt->chunk_count <= gt->chunk_max, "d%u: %u chunks of at most %u", d->id,
          gt->chunk_count, gt->chunk_max);
     for (uint32_t handle = 0; handle < total; handle++) {
-        const struct grant_mapping *m = mapping_at(gt, handle);
+        const struct grant_mapping *m = grant_mapping_at(gt, handle);
 
         if (m->flags == 0)
             continue;
         used++;
         mapping_count(d, handle, m);
     }
-    RULE("grant handles", used == gt->mapping_count, "d%u: %u handles in use, %u are counted",
-         d->id, used, gt->mapping_count);
     RULE("locks", !spin_is_locked(&gt->maptrack_lock), "mappings of d%u", d->id);
     check_free_handles(d, total - used);
 }
@@ -173,10 +183,8 @@ static void uses_forget(const struct domain *d)
 {
     const struct grant_table *gt = d->grants;
 
-    if (gt->mapping_count == 0)
-        return;
-    for (uint32_t handle = 0; handle < gt->chunk_count * GRANT_MAPPING_CHUNK; handle++) {
-        const struct grant_mapping *m = mapping_at(gt, handle);
+    for (uint32_t handle = 0; handle < grant_handle_count(gt); handle++) {
+        const struct grant_mapping *m = grant_mapping_at(gt, handle);
         struct domain *owner = m->flags ? check_domain[place_of(m->owner_id)] : NULL;
 
         if (!owner || m->ref >= REFS_COUNTED)

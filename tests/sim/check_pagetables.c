@@ -82,10 +82,8 @@ static unsigned handles_for(const struct domain *d, mfn_t mfn, bool is_writable)
     struct domain *owner = recount_domain(page_of(mfn)->owner);
     unsigned found = 0;
 
-    for (uint32_t h = 0; gt && owner && owner->grants && h < gt->chunk_count * GRANT_MAPPING_CHUNK;
-         h++) {
-        const struct grant_mapping *m =
-            &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
+    for (uint32_t h = 0; gt && owner && owner->grants && h < grant_handle_count(gt); h++) {
+        const struct grant_mapping *m = grant_mapping_at(gt, h);
 
         if ((m->flags & GRANT_MAPPING_HOST) && m->owner_id == owner->id &&
             !(m->flags & GRANT_MAPPING_READONLY) == is_writable &&

@@ -107,6 +107,13 @@ int __wrap_page_assign(struct domain_memory *m, mfn_t mfn, unsigned order)
     return __real_page_assign(m, mfn, order);
 }
 
+int __real_page_assign_traded(struct domain_memory *m, mfn_t mfn, unsigned order);
+int __wrap_page_assign_traded(struct domain_memory *m, mfn_t mfn, unsigned order)
+{
+    use_change(mfn, BIT(order));
+    return __real_page_assign_traded(m, mfn, order);
+}
+
 void __real_page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type);
 void __wrap_page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type)
 {
@@ -114,17 +121,30 @@ void __wrap_page_expose(struct domain_memory *m, mfn_t mfn, uint32_t type)
     __real_page_expose(m, mfn, type);
 }
 
-int __real_page_steal(struct domain_memory *m, struct page *p);
-int __wrap_page_steal(struct domain_memory *m, struct page *p)
+/* Taken away by this function, if that can be done. */
+static int steal(int (*fn)(struct domain_memory *, struct page *), struct domain_memory *m,
+                 struct page *p)
 {
     int rc;
 
     __atomic_fetch_add(use_of(page_mfn(p)), USE_STOLEN, __ATOMIC_RELAXED);
-    rc = __real_page_steal(m, p);
+    rc = fn(m, p);
     __atomic_fetch_sub(use_of(page_mfn(p)), USE_STOLEN, __ATOMIC_RELAXED);
     if (rc == 0)
         use_change(page_mfn(p), 1);
     return rc;
+}
+
+int __real_page_steal(struct domain_memory *m, struct page *p);
+int __wrap_page_steal(struct domain_memory *m, struct page *p)
+{
+    return steal(__real_page_steal, m, p);
+}
+
+int __real_page_steal_traded(struct domain_memory *m, struct page *p);
+int __wrap_page_steal_traded(struct domain_memory *m, struct page *p)
+{
+    return steal(__real_page_steal_traded, m, p);
 }
 
 uint32_t sim_frame_use(mfn_t mfn)

@@ -65,9 +65,8 @@ static unsigned handles_find(const struct actor *a, uint32_t *handles)
     const struct grant_table *gt = a->domain->grants;
     unsigned count = 0;
 
-    for (uint32_t h = 0; gt->mappings && h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++)
-        if (gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK].flags != 0 &&
-            count < HANDLES_MAX)
+    for (uint32_t h = 0; h < grant_handle_count(gt); h++)
+        if (grant_mapping_at(gt, h)->flags != 0 && count < HANDLES_MAX)
             handles[count++] = h;
     return count;
 }
@@ -85,8 +84,7 @@ static uint64_t host_address(struct actor *a, uint64_t address, bool by_entry)
 static void handle_end(struct actor *a, uint32_t handle, const struct foreign_entry *found,
                        unsigned count)
 {
-    const struct grant_mapping *m =
-        &a->domain->grants->mappings[handle / GRANT_MAPPING_CHUNK][handle % GRANT_MAPPING_CHUNK];
+    const struct grant_mapping *m = grant_mapping_at(a->domain->grants, handle);
     bool by_entry = m->flags & GRANT_MAPPING_PTE, has_host = m->flags & GRANT_MAPPING_HOST;
     bool is_readonly = m->flags & GRANT_MAPPING_READONLY;
 

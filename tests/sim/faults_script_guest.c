@@ -2,6 +2,7 @@
 /* Situations that any domain can be in: ports, FIFO events, grants, memory, vCPUs. Each is tried by
  * the control domain and by a domain that it has built. */
 #include "faults_script.h"
+#include "run.h"
 
 #include <kr/page.h>
 #include <x86/pte.h>
@@ -169,6 +170,38 @@ static void mappings(struct actor *a)
     grant_op(a, GNTTABOP_unmap_grant_ref, &unmap, sizeof(unmap));
 }
 
+/* dom0 copies by its own grant, which stands for one of the domain that it has built: both sides'
+ * first use takes memory. */
+static void transitive(struct actor *a)
+{
+    uint16_t id = script_guest();
+    uint64_t frames[1] = {0}, theirs[1] = {0};
+    struct xen_mem_acquire_resource r = {
+        .domid = id, .type = XENMEM_resource_grant_table, .nr_frames = 1};
+    struct grant_entry_v1 lent = {
+        .flags = GTF_permit_access, .domid = a->domain->id, .frame = frame_of_domain(a, id)};
+    union grant_entry_v2 on = {.transitive = {.hdr = {GTF_transitive, a->domain->id},
+                                              .trans_domid = id,
+                                              .gref = FIRST_REF}};
+    struct gnttab_copy copy = {
+        .source = {.u.ref = FIRST_REF, .domid = a->domain->id},
+        .dest = {.u.gmfn = own_frame(a, SIM_PFN_FREE + 1), .domid = DOMID_SELF},
+        .len = 64,
+        .flags = GNTCOPY_source_gref};
+
+    r.frame_list.p = (void *)args_put(a, 1, theirs, sizeof(theirs));
+    call_struct(a, __HYPERVISOR_memory_op, XENMEM_acquire_resource, &r, sizeof(r));
+    args_get(a, 1, theirs, sizeof(theirs));
+    script_grant_version(a, 2);
+    script_grant_frames(a, 1, frames);
+    script_map(a, 0, frames[0], true);
+    va_map_foreign(a, script_window_va(1), pte_make(theirs[0], PTE_P | PTE_US | PTE_RW), id);
+    sim_guest_write(a->guest, script_window_va(1) + FIRST_REF * sizeof(lent), &lent, sizeof(lent));
+    sim_guest_write(a->guest, script_window_va(0) + FIRST_REF * sizeof(on), &on, sizeof(on));
+    grant_op(a, GNTTABOP_copy, &copy, sizeof(copy));
+    RULE("script", copy.status == GNTST_okay, "a copy by a grant of d%u's: %d", id, copy.status);
+}
+
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
@@ -217,6 +250,29 @@ static void memory(struct actor *a)
     exchange(a, list, 1, 2, 0);
     exchange(a, list + 1, 1, 2, 1);
     extents(a, XENMEM_increase_reservation, 5, 0, XENMEMF_address_bits(31), list);
+}
+
+/* A page from the domain to itself: it leaves the account and comes back to it. */
+static void transfer(struct actor *a)
+{
+    uint64_t frames[1] = {0}, list[1] = {3 * SIM_PAGES_MAX};
+    struct grant_entry_v1 entry = {
+        .flags = GTF_accept_transfer, .domid = a->domain->id, .frame = 4 * SIM_PAGES_MAX};
+    struct gnttab_transfer op = {.domid = a->domain->id, .ref = FIRST_REF + 1};
+    struct gnttab_cache_flush flush = {.length = PAGE_SIZE, .op = GNTTAB_CACHE_CLEAN};
+
+    script_grant_version(a, 1);
+    script_grant_frames(a, 1, frames);
+    script_map(a, 0, frames[0], true);
+    sim_guest_write(a->guest, script_window_va(0) + (FIRST_REF + 1) * sizeof(entry), &entry,
+                    sizeof(entry));
+    extents(a, XENMEM_populate_physmap, 1, 0, 0, list);
+    op.mfn = list[0];
+    flush.a.dev_bus_addr = list[0] << PAGE_SHIFT;
+    grant_op(a, GNTTABOP_cache_flush, &flush, sizeof(flush));
+    grant_op(a, GNTTABOP_transfer, &op, sizeof(op));
+    RULE("script", op.status == GNTST_okay, "d%u gave itself a page: %d", a->domain->id, op.status);
+    extents(a, XENMEM_decrease_reservation, 1, 0, 0, list);
 }
 
 /* ---- vCPUs ------------------------------------------------------------------------------------
@@ -287,7 +343,9 @@ const struct faults_script guest_scripts[] = {
     BOTH("FIFO events", fifo),
     BOTH("grant tables", tables),
     BOTH("grant mappings", mappings),
+    {"grants that stand for others", false, transitive},
     BOTH("memory", memory),
+    BOTH("page given", transfer),
     BOTH("vCPUs", vcpus),
     BOTH("page tables", page_tables),
     {0},

@@ -49,7 +49,7 @@ static unsigned version_ask(struct actor *a)
     return a->model->grant_version;
 }
 
-static void setup(struct actor *a)
+void grant_setup(struct actor *a)
 {
     unsigned count = pick_range(a, 1, pick_one_in(a, 4) ? GRANT_TABLE_SLOTS : 2);
     struct gnttab_setup_table op = {.dom = DOMID_SELF, .nr_frames = count};
@@ -83,6 +83,8 @@ static void version_set(struct actor *a)
     for (unsigned i = 0; i < GRANTS_OUT_MAX; i++)
         if (m->out[i].ref >= RESERVED_REFS)
             m->out[i].ref = 0;
+    for (unsigned i = 0; i < PAGES_AWAITED_MAX; i++)
+        m->awaited[i].ref = 0;
     if (op.version == 2 && m->grant_frames)
         status_map(a, m->grant_frames);
 }
@@ -108,12 +110,12 @@ static void ask(struct actor *a)
 /* ---- entries ----------------------------------------------------------------------------------
  */
 
-static uint64_t entry_va(struct actor *a, uint32_t ref)
+uint64_t grant_entry_va(struct actor *a, uint32_t ref)
 {
     return slot_va(SLOT_GRANT_TABLE) + ref * (a->model->grant_version == 2 ? 16UL : 8UL);
 }
 
-static uint32_t ref_choose(struct actor *a)
+uint32_t grant_ref_choose(struct actor *a)
 {
     unsigned per_frame = a->model->grant_version == 2 ? 256 : 512;
     unsigned count = MAX(a->model->memory.grant_frames, 1U) * per_frame;
@@ -124,9 +126,9 @@ static uint32_t ref_choose(struct actor *a)
 }
 
 /* The frame first, flags and domain in one store at last. */
-static bool entry_write(struct actor *a, uint32_t ref, uint16_t flags, uint16_t to, uint64_t frame)
+bool grant_entry_write(struct actor *a, uint32_t ref, uint16_t flags, uint16_t to, uint64_t frame)
 {
-    uint64_t va = entry_va(a, ref);
+    uint64_t va = grant_entry_va(a, ref);
     uint32_t header = (uint32_t)to << 16 | flags, frame32 = frame;
 
     if (a->model->grant_version == 2)
@@ -150,10 +152,13 @@ static struct grant_out *out_place(struct actor *a, bool is_used)
     return NULL;
 }
 
-static bool is_ref_out(struct actor *a, uint32_t ref)
+bool grant_ref_is_used(struct actor *a, uint32_t ref)
 {
     for (unsigned i = 0; i < GRANTS_OUT_MAX; i++)
         if (a->model->memory.out[i].ref == ref)
+            return true;
+    for (unsigned i = 0; i < PAGES_AWAITED_MAX; i++)
+        if (a->model->memory.awaited[i].ref == ref)
             return true;
     return false;
 }
@@ -167,7 +172,7 @@ static uint16_t part_write(struct actor *a, uint32_t ref)
         return 0;
     if (!pick_one_in(a, 4))
         part[1] = pick(a, PAGE_SIZE - part[0] + 1);
-    sim_guest_write(a->guest, entry_va(a, ref) + 4, part, sizeof(part));
+    sim_guest_write(a->guest, grant_entry_va(a, ref) + 4, part, sizeof(part));
     return GTF_sub_page;
 }
 
@@ -184,22 +189,44 @@ static void give(struct actor *a)
 {
     struct grant_out *o = out_place(a, false);
     uint16_t to = grantee_choose(a), flags = GTF_permit_access;
-    uint32_t ref = ref_choose(a);
+    uint32_t ref = grant_ref_choose(a);
     uint64_t pfn;
 
     if (a->model->memory.grant_frames == 0)
-        setup(a);
-    if (!o || a->model->memory.grant_frames == 0 || is_ref_out(a, ref))
+        grant_setup(a);
+    if (!o || a->model->memory.grant_frames == 0 || grant_ref_is_used(a, ref))
         return;
     pfn = page_find(a, pick_one_in(a, 4) ? USE_LENT : USE_PLAIN);
     flags |= pick_one_in(a, 3) ? GTF_readonly : 0;
     flags |= part_write(a, ref);
-    if (pfn == 0 || !entry_write(a, ref, flags, to, own_frame(a, pfn)))
+    if (pfn == 0 || !grant_entry_write(a, ref, flags, to, own_frame(a, pfn)))
         return;
     a->model->memory.use[pfn] = USE_LENT;
     *o = (struct grant_out){.ref = ref, .to = to, .is_readonly = flags & GTF_readonly, .pfn = pfn};
     pool_add(&a->model->grefs, ref);
     trace_note(a, "grant", ref, to, flags);
+}
+
+/* What others grant to it, for a third one to copy (version 2). */
+static void give_on(struct actor *a)
+{
+    struct grant_out *o = out_place(a, false);
+    uint32_t ref = grant_ref_choose(a), header = GTF_transitive, lender_ref;
+    uint16_t lender = 0, to = grantee_choose(a);
+    const struct grant_out *theirs = grant_find(a, &lender);
+
+    if (!o || !theirs || a->model->grant_version != 2 || a->model->memory.grant_frames == 0 ||
+        grant_ref_is_used(a, ref))
+        return;
+    lender_ref = pick_one_in(a, 12) ? pick_word(a) : theirs->ref;
+    lender = pick_one_in(a, 12) ? pick_domain(a) : lender;
+    header |= (pick_one_in(a, 4) ? GTF_readonly : 0) | (uint32_t)to << 16;
+    if (!sim_guest_write(a->guest, grant_entry_va(a, ref) + 4, &lender, sizeof(lender)) ||
+        !sim_guest_write(a->guest, grant_entry_va(a, ref) + 8, &lender_ref, sizeof(lender_ref)) ||
+        !sim_guest_write(a->guest, grant_entry_va(a, ref), &header, sizeof(header)))
+        return;
+    *o = (struct grant_out){.ref = ref, .to = to, .is_readonly = header & GTF_readonly};
+    trace_note(a, "grant on", ref, to, lender);
 }
 
 /* Used or not. */
@@ -220,7 +247,7 @@ static void change(struct actor *a)
     case 3: flags = pick_word(a); break;
     default: o->to = grantee_choose(a); break;
     }
-    entry_write(a, o->ref, flags, o->to, frame);
+    grant_entry_write(a, o->ref, flags, o->to, frame);
     o->is_readonly = flags & GTF_readonly;
 }
 
@@ -231,15 +258,15 @@ static bool entry_end(struct actor *a, uint32_t ref)
     uint16_t flags = 0, none = 0;
 
     if (a->model->grant_version == 2) {
-        sim_guest_write(a->guest, entry_va(a, ref), &none, sizeof(none));
+        sim_guest_write(a->guest, grant_entry_va(a, ref), &none, sizeof(none));
         return sim_guest_read(a->guest, slot_va(SLOT_GRANT_STATUS) + ref * sizeof(flags), &flags,
                               sizeof(flags)) &&
                !(flags & (GTF_reading | GTF_writing));
     }
-    if (!sim_guest_read(a->guest, entry_va(a, ref), &flags, sizeof(flags)) ||
+    if (!sim_guest_read(a->guest, grant_entry_va(a, ref), &flags, sizeof(flags)) ||
         (flags & (GTF_reading | GTF_writing)))
         return false;
-    return sim_guest_write(a->guest, entry_va(a, ref), &none, sizeof(none));
+    return sim_guest_write(a->guest, grant_entry_va(a, ref), &none, sizeof(none));
 }
 
 static void end(struct actor *a)
@@ -254,7 +281,7 @@ static void end(struct actor *a)
     if (!done)
         return;
     pool_remove(&a->model->grefs, o->ref);
-    if (a->model->memory.use[o->pfn] == USE_LENT)
+    if (o->pfn != 0 && a->model->memory.use[o->pfn] == USE_LENT)
         a->model->memory.use[o->pfn] = USE_PLAIN;
     o->ref = 0;
 }
@@ -267,7 +294,7 @@ static void swap(struct actor *a)
     if (!x || !y)
         return;
     op.ref_a = pick_one_in(a, 8) ? pick_word(a) : x->ref;
-    op.ref_b = pick_one_in(a, 8) ? ref_choose(a) : y->ref;
+    op.ref_b = pick_one_in(a, 8) ? grant_ref_choose(a) : y->ref;
     if (grant_call(a, GNTTABOP_swap_grant_ref, &op, sizeof(op), 1) != 0)
         return;
     trace_note(a, "swap grants", op.ref_a, op.ref_b, op.status);
@@ -288,10 +315,11 @@ static void scribble(struct actor *a)
 }
 
 const struct operation grant_operations[] = {
-    {"set up grant table", GROUP_GRANT, 3, false, setup},
+    {"set up grant table", GROUP_GRANT, 3, false, grant_setup},
     {"set grant version", GROUP_GRANT, 2, false, version_set},
     {"ask about grant table", GROUP_GRANT, 2, false, ask},
     {"grant", GROUP_GRANT, 16, false, give},
+    {"grant on", GROUP_GRANT, 4, false, give_on},
     {"change grant", GROUP_GRANT, 2, false, change},
     {"end grant", GROUP_GRANT, 5, false, end},
     {"swap grants", GROUP_GRANT, 2, false, swap},

@@ -25,8 +25,7 @@ long grant_call(struct actor *a, unsigned op, void *arguments, size_t size_bytes
     return args_get(a, 0, arguments, size_bytes) ? rc : -EFAULT;
 }
 
-/* Something that was granted to this domain; NULL: nothing found. */
-static const struct grant_out *grant_find(struct actor *a, uint16_t *owner)
+const struct grant_out *grant_find(struct actor *a, uint16_t *owner)
 {
     unsigned first = pick(a, run.domain_count), at = pick(a, GRANTS_OUT_MAX);
 
@@ -301,6 +300,31 @@ static void copy(struct actor *a)
         trace_note(a, "grant copy", ops[i].flags, ops[i].len, rc ? rc : ops[i].status);
 }
 
+/* ---- caches -----------------------------------------------------------------------------------
+ */
+
+/* Mostly what it has mapped of others or a page of its own. */
+static void cache_flush(struct actor *a)
+{
+    struct gnttab_cache_flush ops[BATCH_MAX];
+    unsigned count = pick_range(a, 1, BATCH_MAX), slot;
+    long rc;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct grant_in *in = in_place(a, true, &slot);
+
+        ops[i] = (struct gnttab_cache_flush){
+            .a.dev_bus_addr = in ? in->frame_address : own_frame(a, pick_pfn(a)) << PAGE_SHIFT,
+            .offset = pick(a, 8) * 64,
+            .length = pick(a, PAGE_SIZE / 2),
+            .op = pick_one_in(a, 8) ? pick(a, 5) : GNTTAB_CACHE_CLEAN};
+        if (pick_one_in(a, 12))
+            ops[i].a.dev_bus_addr = pick_one_in(a, 2) ? pick_word(a) : pick_frame(a) << PAGE_SHIFT;
+    }
+    rc = grant_call(a, GNTTABOP_cache_flush, ops, count * sizeof(ops[0]), count);
+    trace_note(a, "cache flush", count, ops[0].op, rc);
+}
+
 /* ---- what is not offered, and wrong lists -----------------------------------------------------
  */
 
@@ -328,6 +352,7 @@ const struct operation grant_map_operations[] = {
     {"unmap grants", GROUP_GRANT, 8, false, unmap},
     {"unmap and replace", GROUP_GRANT, 3, false, unmap_and_replace},
     {"grant copy", GROUP_GRANT, 8, false, copy},
+    {"cache flush", GROUP_GRANT, 2, false, cache_flush},
     {"other grant operations", GROUP_GRANT, 2, false, other},
     {0},
 };

@@ -2,6 +2,7 @@
 /* memory_op as a guest's balloon driver uses it: pages are given up, come back at the same page
  * numbers, are traded for others; and its questions. dom0's part is in gen_memory_control.c. */
 #include "gen.h"
+#include "run.h"
 
 #include <kr/errno.h>
 #include <kr/page.h>
@@ -308,13 +309,31 @@ static void memory_map(struct actor *a)
 /* For domains with nested paging: refused here. */
 static void physmap(struct actor *a)
 {
-    struct xen_add_to_physmap add = {.domid = DOMID_SELF, .space = pick(a, 4), .idx = pick(a, 4)};
-    struct xen_remove_from_physmap remove = {.domid = DOMID_SELF, .gpfn = pick_pfn(a)};
+    uint16_t id = pick_one_in(a, 3) ? pick_domain(a) : DOMID_SELF;
+    struct xen_add_to_physmap add = {.domid = id, .space = pick(a, 6), .idx = pick(a, 4)};
+    struct xen_add_to_physmap_batch batch = {.domid = id, .space = pick(a, 6), .size = pick(a, 4)};
+    struct xen_remove_from_physmap remove = {.domid = id, .gpfn = pick_pfn(a)};
+    struct xen_reserved_device_memory_map reserved = {.flags = pick(a, 3), .nr_entries = 4};
+    long rc;
 
-    if (pick_one_in(a, 2))
-        call_struct(a, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, &add, sizeof(add));
-    else
-        call_struct(a, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, &remove, sizeof(remove));
+    switch (pick(a, 4)) {
+    case 0:
+        rc = call_struct(a, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, &add, sizeof(add));
+        break;
+    case 1:
+        rc = call_struct(a, __HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch, &batch,
+                         sizeof(batch));
+        break;
+    case 2:
+        rc = call_struct(a, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, &remove,
+                         sizeof(remove));
+        break;
+    default:
+        call_struct(a, __HYPERVISOR_memory_op, XENMEM_reserved_device_memory_map, &reserved,
+                    sizeof(reserved));
+        return;
+    }
+    RULE("physmap", rc < 0, "d%u placed a page in PV domain d%u: %ld", a->domain->id, id, rc);
 }
 
 const struct operation memory_operations[] = {

@@ -53,7 +53,9 @@ static const uint8_t platform_ops[] = {
 #include "../../arch/x86/control/platform_ops.def"
 #include "../../core/platform_ops.def"
 };
-static const uint8_t grant_ops[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+static const uint8_t grant_ops[] = {
+#include "../../core/grant_ops.def"
+};
 #undef OPERATION
 
 #define ENTRIES_MAX 8

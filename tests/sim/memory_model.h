@@ -29,6 +29,7 @@ struct domain_model;
 #define EXTENTS_MAX        8
 #define GRANTS_OUT_MAX     32
 #define TABLES_MAX         8
+#define PAGES_AWAITED_MAX  4
 
 enum page_use {
     USE_PLAIN,  /* mapped writable */
@@ -52,6 +53,13 @@ struct grant_out {
     uint16_t to;
     bool is_readonly;
     uint64_t pfn;
+};
+
+/* An entry of the own grant table that accepts a page (GTF_accept_transfer). */
+struct page_awaited {
+    uint32_t ref; /* 0: none */
+    uint16_t from;
+    uint64_t pfn; /* where it shall be */
 };
 
 /* What is mapped at a slot from SLOT_GRANT_MAP on. */
@@ -78,6 +86,7 @@ struct memory_model {
     unsigned grant_frames, status_frames; /* mapped */
     struct grant_out out[GRANTS_OUT_MAX];
     struct grant_in in[GRANT_MAP_SLOTS];
+    struct page_awaited awaited[PAGES_AWAITED_MAX];
     struct table_model tables[TABLES_MAX];
     uint64_t shown_pfn; /* a page that the other vCPUs shall use while one takes it away; 0: none */
     unsigned shown_by, shown_uses;

@@ -110,11 +110,10 @@ static void mappings_add(struct snapshot *s, const struct domain *d)
 {
     const struct grant_table *gt = d->grants;
 
-    add(s, d, "mappings", 0, gt->mapping_count);
+    add(s, d, "mappings", 0, grant_mapping_count(gt));
     add(s, d, "chunks of handles", 0, gt->chunk_count);
-    for (uint32_t h = 0; h < gt->chunk_count * GRANT_MAPPING_CHUNK; h++) {
-        const struct grant_mapping *m =
-            &gt->mappings[h / GRANT_MAPPING_CHUNK][h % GRANT_MAPPING_CHUNK];
+    for (uint32_t h = 0; h < grant_handle_count(gt); h++) {
+        const struct grant_mapping *m = grant_mapping_at(gt, h);
 
         if (m->flags)
             add(s, d, "mapping", h,

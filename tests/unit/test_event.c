@@ -245,7 +245,7 @@ static void test_binding_errors(void **state)
     assert_int_equal(bind_vcpu(d0, 1, ~0U), -ENOENT);
     assert_int_equal(set_priority(d0, 1, 3), -ENOSYS);
     assert_int_equal(op(d0, 99, &other), -ENOSYS);
-    assert_int_equal(op(d0, EVTCHNOP_expand_array, &(struct evtchn_expand_array){0}), -ENOSYS);
+    assert_int_equal(op(d0, EVTCHNOP_expand_array, &(struct evtchn_expand_array){0}), -EOPNOTSUPP);
     for (unsigned cmd = 0; cmd <= EVTCHNOP_set_priority; cmd++)
         assert_int_equal(op(d0, cmd, NULL), -EFAULT);
 }

@@ -258,7 +258,9 @@ static void step_priority(unsigned d)
     struct evtchn_set_priority arg = {.port = random_port(d), .priority = below(17)};
     int rc = op(d, EVTCHNOP_set_priority, &arg);
 
-    if (domains[d]->events.fifo == NULL)
+    if (arg.port >= domains[d]->events.port_count)
+        expect(rc, -EINVAL, "set_priority");
+    else if (domains[d]->events.fifo == NULL)
         expect(rc, -ENOSYS, "set_priority");
     else
         expect(rc, arg.priority > 15 || model[d][arg.port].state == FREE ? -EINVAL : 0,

@@ -4,7 +4,8 @@
  * and guests that do not. Sequences chosen at random are in test_grant_model.c.
  */
 /* SOURCES: core/grant.c core/grant_pin.c core/grant_map.c core/grant_copy.c core/grant_table.c */
-/* SOURCES: core/grant_op.c core/event.c core/event_bind.c core/event_2l.c core/event_fifo.c */
+/* SOURCES: core/grant_op.c core/grant_transfer.c core/grant_flush.c core/grant_handle.c */
+/* SOURCES: core/event.c core/event_bind.c core/event_2l.c core/event_fifo.c */
 /* SOURCES: core/page.c */
 /* SOURCES: tests/unit/fake/memory.c tests/unit/fake/lock.c tests/unit/fake/log.c */
 /* SOURCES: tests/unit/fake/heap.c tests/unit/fake/domains.c */
@@ -30,18 +31,23 @@
 static struct domain *d0, *d1; /* d1 grants, d0 uses */
 static mfn_t frame;            /* of d1 */
 
-static int op(struct domain *d, unsigned cmd, void *arg, unsigned count)
+static int op_on(struct vcpu *v, unsigned cmd, void *arg, unsigned count)
 {
     struct hypercall_args args = {.arg = {cmd, (uint64_t)arg, count}};
     int rc;
 
-    domains_fake_run(d->vcpus[0]);
+    domains_fake_run(v);
     do {
         rc = do_grant_table_op(&args);
     } while (rc == -ERESTART);
     assert_int_equal(fake_locks_held, 0);
     assert_int_equal(domains_fake_unflushed, 0);
     return rc;
+}
+
+static int op(struct domain *d, unsigned cmd, void *arg, unsigned count)
+{
+    return op_on(d->vcpus[0], cmd, arg, count);
 }
 
 /* The numbers of the first shared frames. */
@@ -313,7 +319,6 @@ static void test_batches(void **state)
     }
     assert_int_equal(op(d0, GNTTABOP_map_grant_ref, maps, 0), 0);
     assert_int_equal(op(d0, GNTTABOP_map_grant_ref, maps, 0x80000000), -EINVAL);
-    assert_int_equal(op(d0, GNTTABOP_cache_flush, maps, 1), -EOPNOTSUPP);
     assert_int_equal(op(d0, GNTTABOP_dump_table, maps, 1), -ENOSYS);
     assert_int_equal(op(d0, 99, maps, 1), -ENOSYS);
     assert_int_equal(op(d0, GNTTABOP_query_size, maps, 2), -EINVAL);
@@ -555,6 +560,8 @@ static void test_copy(void **state)
     assert_int_equal(copy(d0, bad), GNTST_bad_copy_arg);
     bad.dest.offset = 4096;
     bad.len = 0;
+    assert_int_equal(copy(d0, bad), GNTST_okay);
+    bad.dest.offset = 4097;
     assert_int_equal(copy(d0, bad), GNTST_bad_copy_arg);
     bad = in;
     bad.source.domid = 3;
@@ -614,23 +621,289 @@ static void test_copy_sub_page(void **state)
     in.source.offset = 101;
     assert_int_equal(copy(d0, in), GNTST_general_error);
     assert_int_equal(map_at(ADDR, 8, 0).status, GNTST_general_error);
-    v2(d1, 8)->sub_page.page_off = 4090;
-    assert_int_equal(copy(d0, in), GNTST_general_error);
-    v2(d1, 8)->sub_page.page_off = 65535;
+    /* What is said of bytes beyond the page does not matter. */
     v2(d1, 8)->sub_page.length = 65535;
+    in.source.offset = 4046;
+    assert_int_equal(copy(d0, in), GNTST_okay);
+    in.source.offset = 4047;
+    assert_int_equal(copy(d0, in), GNTST_bad_copy_arg);
+    v2(d1, 8)->sub_page.page_off = 65535;
+    in.source.offset = 100;
     assert_int_equal(copy(d0, in), GNTST_general_error);
     assert_int_equal(*v2_status(d1, 8), 0);
+}
+
+/* d2 permits d1, which lets d0 use that: to copy, not to map, and only while both hold. */
+static void test_copy_transitive(void **state)
+{
+    struct domain *d2 = domains_fake_add(2, 1);
+    mfn_t own = domains_fake_page(d0), far = domains_fake_page(d2);
+    struct gnttab_copy in = {.source = {.u.ref = 8, .domid = 1, .offset = 100},
+                             .dest = {.u.gmfn = own, .domid = DOMID_SELF},
+                             .len = 50,
+                             .flags = GNTCOPY_source_gref};
+    struct gnttab_copy out = {.source = {.u.gmfn = own, .domid = DOMID_SELF},
+                              .dest = {.u.ref = 8, .domid = 1},
+                              .len = 50,
+                              .flags = GNTCOPY_dest_gref};
+
+    set_version(d1, 2);
+    v2(d1, 8)->transitive.trans_domid = 2;
+    v2(d1, 8)->transitive.gref = 9;
+    v2(d1, 8)->hdr.flags = GTF_transitive;
+    *v1(d2, 9) = (struct grant_entry_v1){.flags = GTF_permit_access, .domid = 1, .frame = far};
+    memcpy((char *)frame_to_virt(far) + 100, "from afar", 10);
+    assert_int_equal(copy(d0, in), GNTST_okay);
+    assert_string_equal(frame_to_virt(own), "from afar");
+    assert_int_equal(copy(d0, out), GNTST_okay);
+    assert_string_equal(frame_to_virt(far), "from afar");
+    assert_int_equal(map_at(ADDR, 8, 0).status, GNTST_bad_gntref);
+
+    v1(d2, 9)->flags = GTF_permit_access | GTF_readonly;
+    assert_int_equal(copy(d0, in), GNTST_okay);
+    assert_int_equal(copy(d0, out), GNTST_permission_denied);
+    v1(d2, 9)->flags = GTF_permit_access;
+    v2(d1, 8)->hdr.flags = GTF_transitive | GTF_readonly;
+    assert_int_equal(copy(d0, out), GNTST_permission_denied);
+    v1(d2, 9)->domid = 0; /* not for d1 */
+    assert_int_equal(copy(d0, in), GNTST_bad_gntref);
+    v1(d2, 9)->domid = 1;
+    v2(d1, 8)->transitive.gref = 100000;
+    assert_int_equal(copy(d0, in), GNTST_bad_gntref);
+    v2(d1, 8)->transitive.trans_domid = 3;
+    assert_int_equal(copy(d0, in), GNTST_general_error);
+    v2(d1, 8)->transitive.trans_domid = 1; /* itself */
+    assert_int_equal(copy(d0, in), GNTST_general_error);
+    v2(d1, 8)->transitive.trans_domid = DOMID_SELF;
+    assert_int_equal(copy(d0, in), GNTST_general_error);
+    /* One step only. */
+    set_version(d2, 2);
+    v2(d2, 9)->transitive.trans_domid = 0;
+    v2(d2, 9)->hdr.domid = 1;
+    v2(d2, 9)->hdr.flags = GTF_transitive;
+    v2(d1, 8)->transitive.trans_domid = 2;
+    v2(d1, 8)->transitive.gref = 9;
+    assert_int_equal(copy(d0, in), GNTST_bad_gntref);
+    assert_int_equal(*v2_status(d1, 8) | *v2_status(d2, 9), 0);
+    assert_int_equal(page_of(far)->refs, 1);
+    domains_fake_remove(d2);
+    assert_int_equal(copy(d0, in), GNTST_general_error);
+}
+
+/* ---- handles of several vCPUs -----------------------------------------------------------------
+ */
+
+static struct gnttab_map_grant_ref map_on(struct vcpu *v)
+{
+    struct gnttab_map_grant_ref arg = {
+        .flags = GNTMAP_device_map | GNTMAP_readonly, .ref = 8, .dom = 1, .status = 99};
+
+    assert_int_equal(op_on(v, GNTTABOP_map_grant_ref, &arg, 1), 0);
+    return arg;
+}
+
+static int unmap_on(struct vcpu *v, uint32_t handle)
+{
+    struct gnttab_unmap_grant_ref arg = {
+        .dev_bus_addr = frame << PAGE_SHIFT, .handle = handle, .status = 99};
+
+    assert_int_equal(op_on(v, GNTTABOP_unmap_grant_ref, &arg, 1), 0);
+    return arg.status;
+}
+
+/* All of the domain's quota can be used by whichever vCPU, wherever handles were freed. */
+static void test_handles_of_vcpus(void **state)
+{
+    enum { ALL = 4 * 512 };
+    static uint32_t handles[ALL];
+    struct domain *d2 = domains_fake_add(2, 3);
+    struct vcpu **v = d2->vcpus;
+
+    grant_v1(8, 2, frame, 0);
+    for (unsigned i = 0; i < ALL; i++) {
+        struct gnttab_map_grant_ref map = map_on(v[i % 2]);
+
+        assert_int_equal(map.status, GNTST_okay);
+        handles[i] = map.handle;
+        assert_int_equal(map.handle / 512 % 2, i % 2); /* each from its own chunks */
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(map_on(v[i]).status, GNTST_no_space);
+    /* Freed by another vCPU it goes home, and a third one without any may have it. */
+    assert_int_equal(unmap_on(v[1], handles[0]), GNTST_okay);
+    assert_int_equal(unmap_on(v[1], handles[0]), GNTST_bad_handle);
+    assert_int_equal(map_on(v[2]).handle, handles[0]);
+    assert_int_equal(map_on(v[0]).status, GNTST_no_space);
+    assert_int_equal(unmap_on(v[2], handles[0]), GNTST_okay);
+    assert_int_equal(map_on(v[0]).handle, handles[0]);
+    for (unsigned i = 0; i < ALL; i += 3)
+        assert_int_equal(unmap_on(v[i % 3], handles[i]), GNTST_okay);
+    for (unsigned i = 0; i < ALL; i += 3)
+        assert_int_equal(map_on(v[2]).status, GNTST_okay);
+    assert_int_equal(map_on(v[2]).status, GNTST_no_space);
+    domains_fake_remove(d2);
+    assert_int_equal(v1(d1, 8)->flags, GTF_permit_access);
+}
+
+/* ---- transfer and caches ----------------------------------------------------------------------
+ */
+
+static int transfer(struct domain *d, mfn_t mfn, uint16_t to, uint32_t ref)
+{
+    struct gnttab_transfer arg = {.mfn = mfn, .domid = to, .ref = ref, .status = 99};
+
+    assert_int_equal(op(d, GNTTABOP_transfer, &arg, 1), 0);
+    return arg.status;
+}
+
+static void accept_v1(uint32_t ref, uint16_t from)
+{
+    *v1(d1, ref) =
+        (struct grant_entry_v1){.flags = GTF_accept_transfer, .domid = from, .frame = 0x77};
+}
+
+static void test_transfer(void **state)
+{
+    mfn_t page = domains_fake_page(d0), held = domains_fake_page(d0);
+    uint64_t ours, theirs = d1->memory.page_count;
+
+    accept_v1(8, 0);
+    ours = d0->memory.page_count;
+    memcpy(frame_to_virt(page), "a gift", 7);
+    assert_int_equal(transfer(d0, frame, 1, 8), GNTST_bad_page); /* not ours to give */
+    assert_true(page_get(page_of(held), 0));
+    assert_int_equal(transfer(d0, held, 1, 8), GNTST_bad_page); /* in use */
+    page_put(page_of(held));
+    assert_int_equal(transfer(d0, ~0UL, 1, 8), GNTST_bad_page);
+    assert_int_equal(d0->memory.page_count, ours);
+    assert_int_equal(transfer(d0, page, 1, 8), GNTST_okay);
+    assert_int_equal(d0->memory.page_count, ours - 1);
+    assert_int_equal(d1->memory.page_count, theirs + 1);
+    assert_int_equal(page_of(page)->owner, 1);
+    assert_string_equal(frame_to_virt(page), "a gift");
+    assert_int_equal(domains_fake_gfns[page], 0x77);
+    assert_int_equal(v1(d1, 8)->frame, page);
+    assert_int_equal(v1(d1, 8)->flags,
+                     GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
+    assert_int_equal(transfer(d0, page, 1, 8), GNTST_bad_page);
+}
+
+/* Whoever gives loses, whatever comes of it. */
+static void test_transfer_refused(void **state)
+{
+    const struct {
+        uint16_t to;
+        uint32_t ref;
+        int status;
+    } tries[] = {{1, 8, GNTST_general_error},
+                 {1, 9, GNTST_general_error},
+                 {1, 100000, GNTST_general_error},
+                 {3, 8, GNTST_bad_domain},
+                 {DOMID_SELF, 8, GNTST_bad_domain}};
+    mfn_t page;
+
+    accept_v1(9, 3); /* from another domain; 8 accepts nothing */
+    for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
+        page = domains_fake_page(d0);
+        assert_int_equal(transfer(d0, page, tries[i].to, tries[i].ref), tries[i].status);
+        assert_int_equal(page_state(page_of(page)), PAGE_FREE);
+        assert_int_equal(d0->memory.page_count, 0);
+    }
+    accept_v1(8, 0);
+    d1->memory.max_page_count = d1->memory.page_count;
+    assert_int_equal(transfer(d0, domains_fake_page(d0), 1, 8), GNTST_general_error);
+    assert_int_equal(v1(d1, 8)->flags, GTF_accept_transfer);
+    assert_int_equal(v1(d1, 8)->frame, 0x77);
+    d1->memory.max_page_count++;
+    assert_int_equal(transfer(d0, domains_fake_page(d0), 1, 8), GNTST_okay);
+}
+
+static void test_transfer_v2(void **state)
+{
+    mfn_t page = domains_fake_page(d0);
+
+    set_version(d1, 2);
+    v2(d1, 300)->full_page.frame = 0x123456789;
+    v2(d1, 300)->hdr.flags = GTF_accept_transfer;
+    assert_int_equal(transfer(d0, page, 1, 300), GNTST_okay);
+    assert_int_equal(v2(d1, 300)->full_page.frame, page);
+    assert_int_equal(domains_fake_gfns[page], 0x123456789);
+    assert_int_equal(*v2_status(d1, 300), 0);
+    domains_fake_remove(d1);
+    d1 = NULL;
+    assert_int_equal(transfer(d0, domains_fake_page(d0), 1, 300), GNTST_bad_domain);
+}
+
+static int flush(struct domain *d, mfn_t mfn, uint32_t offset, uint32_t length, uint32_t how)
+{
+    struct gnttab_cache_flush arg = {
+        .a.dev_bus_addr = mfn << PAGE_SHIFT, .offset = offset, .length = length, .op = how};
+
+    domains_fake_written_back = 0;
+    return op(d, GNTTABOP_cache_flush, &arg, 1);
+}
+
+static void test_cache_flush(void **state)
+{
+    mfn_t own = domains_fake_page(d0);
+
+    assert_int_equal(flush(d0, own, 100, 200, GNTTAB_CACHE_CLEAN), 0);
+    assert_int_equal(domains_fake_written_back, 200);
+    assert_int_equal(flush(d0, own, 0, 4096, GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL), 0);
+    assert_int_equal(domains_fake_written_back, 4096);
+    assert_int_equal(flush(d0, own, 0, 0, GNTTAB_CACHE_CLEAN), 0);
+    assert_int_equal(flush(d0, own, 0, 64, 0), 0);
+    assert_int_equal(flush(d0, own, 0, 64, GNTTAB_CACHE_INVAL), -EOPNOTSUPP);
+    assert_int_equal(flush(d0, own, 0, 64, GNTTAB_CACHE_CLEAN | 8), -EINVAL);
+    assert_int_equal(flush(d0, own, 0, 64, GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_SOURCE_GREF), -EINVAL);
+    assert_int_equal(flush(d0, own, 1, 4096, GNTTAB_CACHE_CLEAN), -EINVAL);
+    assert_int_equal(flush(d0, own, 4096, 0, GNTTAB_CACHE_CLEAN), -EINVAL);
+    assert_int_equal(flush(d0, 1UL << 40, 0, 64, GNTTAB_CACHE_CLEAN), -EINVAL);
+
+    /* Another's: while it is lent. The search takes several turns. */
+    for (unsigned every = 0; every < 3; every++) {
+        struct gnttab_map_grant_ref map;
+
+        domains_fake_yield_every = every;
+        grant_v1(3000, 0, frame, 0);
+        assert_int_equal(flush(d0, frame, 0, 64, GNTTAB_CACHE_CLEAN), -EINVAL);
+        map = map_at(ADDR, 3000, 0);
+        assert_int_equal(map.status, GNTST_okay);
+        assert_int_equal(flush(d0, frame, 0, 64, GNTTAB_CACHE_CLEAN), 0);
+        assert_int_equal(domains_fake_written_back, 64);
+        assert_int_equal(unmap_at(ADDR, map.handle), GNTST_okay);
+        assert_int_equal(flush(d0, frame, 0, 64, GNTTAB_CACHE_CLEAN), -EINVAL);
+    }
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_map),         T(test_map_readonly),  T(test_map_device),   T(test_map_errors),
-        T(test_map_changed), T(test_map_fault),     T(test_batches),      T(test_handles),
-        T(test_no_memory),   T(test_mapper_dies),   T(test_granter_dies), T(test_zapped),
-        T(test_self),        T(test_table),         T(test_version),      T(test_swap),
-        T(test_copy),        T(test_copy_sub_page),
+        T(test_map),
+        T(test_map_readonly),
+        T(test_map_device),
+        T(test_map_errors),
+        T(test_map_changed),
+        T(test_map_fault),
+        T(test_batches),
+        T(test_handles),
+        T(test_no_memory),
+        T(test_mapper_dies),
+        T(test_granter_dies),
+        T(test_zapped),
+        T(test_self),
+        T(test_table),
+        T(test_version),
+        T(test_swap),
+        T(test_copy),
+        T(test_copy_sub_page),
+        T(test_copy_transitive),
+        T(test_transfer),
+        T(test_transfer_refused),
+        T(test_transfer_v2),
+        T(test_cache_flush),
+        T(test_handles_of_vcpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

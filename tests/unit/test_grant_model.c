@@ -7,7 +7,8 @@
  * prints the seed.
  */
 /* SOURCES: core/grant.c core/grant_pin.c core/grant_map.c core/grant_copy.c core/grant_table.c */
-/* SOURCES: core/grant_op.c core/event.c core/event_bind.c core/event_2l.c core/event_fifo.c */
+/* SOURCES: core/grant_op.c core/grant_transfer.c core/grant_flush.c core/grant_handle.c */
+/* SOURCES: core/event.c core/event_bind.c core/event_2l.c core/event_fifo.c */
 /* SOURCES: core/page.c */
 /* SOURCES: tests/unit/fake/memory.c tests/unit/fake/lock.c tests/unit/fake/log.c */
 /* SOURCES: tests/unit/fake/heap.c tests/unit/fake/domains.c */

@@ -539,8 +539,39 @@ static void grant_frames_are_acquired(void **state)
     r.pad = 0;
     r.id = 2;
     assert_int_equal(memory_op(XENMEM_acquire_resource, &r), -EINVAL);
-    r.type = XENMEM_resource_ioreq_server;
+    r.type = XENMEM_resource_ioreq_server; /* not of a PV domain */
+    assert_int_equal(memory_op(XENMEM_acquire_resource, &r), -EINVAL);
+    r.type = 9;
     assert_int_equal(memory_op(XENMEM_acquire_resource, &r), -EOPNOTSUPP);
+    r = (struct xen_mem_acquire_resource){.domid = 1, .type = XENMEM_resource_grant_table};
+    set_xen_guest_handle(r.frame_list, frames);
+    assert_int_equal(memory_op(XENMEM_acquire_resource, &r), -EINVAL); /* none asked for */
+    r.nr_frames = 4;
+    yield_every = 1;
+    assert_int_equal(memory_op(XENMEM_acquire_resource, &r), 0);
+    assert_int_equal(frames[3], 0x7003);
+    r.domid = 0;
+    assert_int_equal(memory_op(XENMEM_acquire_resource, &r), -EPERM);
+    r.domid = DOMID_SELF;
+    assert_int_equal(memory_op(XENMEM_acquire_resource, &r), -ESRCH);
+}
+
+static void pv_domains_place_their_pages(void **state)
+{
+    struct xen_add_to_physmap add = {.domid = DOMID_SELF, .space = XENMAPSPACE_gmfn};
+    struct xen_add_to_physmap_batch batch = {.domid = 1, .space = XENMAPSPACE_grant_table};
+    struct xen_remove_from_physmap remove = {.domid = 1};
+
+    assert_int_equal(memory_op(XENMEM_add_to_physmap, &add), -EACCES);
+    assert_int_equal(memory_op(XENMEM_add_to_physmap_batch, &batch), -EACCES);
+    assert_int_equal(memory_op(XENMEM_remove_from_physmap, &remove), -EACCES);
+    add.space = XENMAPSPACE_gmfn_foreign;
+    assert_int_equal(memory_op(XENMEM_add_to_physmap, &add), -ENOSYS);
+    batch.space = XENMAPSPACE_gmfn_range;
+    assert_int_equal(memory_op(XENMEM_add_to_physmap_batch, &batch), -EOPNOTSUPP);
+    remove.domid = 7;
+    assert_int_equal(memory_op(XENMEM_remove_from_physmap, &remove), -ESRCH);
+    assert_int_equal(memory_op(XENMEM_remove_from_physmap, (void *)BAD_ADDR), -EFAULT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -566,6 +597,7 @@ int main(void)
         TEST(claimed_memory_is_kept_for_its_domain),
         TEST(questions_are_answered),
         TEST(grant_frames_are_acquired),
+        TEST(pv_domains_place_their_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,6 +193,27 @@ static void test_steal(void **state)
     assert_null(page_get_frame(MFN_INVALID, 1));
 }
 
+/* Whoever gives frames up for others finds room for those, whoever else asks meanwhile. */
+static void test_steal_traded(void **state)
+{
+    mfn_t old = page_alloc(0, 0), new = page_alloc(0, 0), more = page_alloc(0, 0);
+
+    alice.max_page_count = 1;
+    assert_int_equal(page_assign(&alice, old, 0), 0);
+    assert_int_equal(page_steal_traded(&alice, page_of(old)), 0);
+    assert_int_equal(alice.page_count, 0);
+    assert_int_equal(page_assign(&alice, more, 0), -ENOSPC);
+    assert_int_equal(page_assign_traded(&alice, new, 0), 0);
+    assert_int_equal(alice.page_count, 1);
+    assert_int_equal(page_steal_traded(&alice, page_of(new)), 0);
+    domain_memory_set_dying(&alice);
+    assert_int_equal(page_assign_traded(&alice, new, 0), -ESRCH);
+    assert_true(domain_memory_is_empty(&alice));
+    page_free(old, 0);
+    page_free(new, 0);
+    page_free(more, 0);
+}
+
 static void test_expose(void **state)
 {
     mfn_t mfn = page_alloc(0, PAGE_ZERO);
@@ -232,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_assign_release, start, stop),
         cmocka_unit_test_setup_teardown(test_limits, start, stop),
         cmocka_unit_test_setup_teardown(test_steal, start, stop),
+        cmocka_unit_test_setup_teardown(test_steal_traded, start, stop),
         cmocka_unit_test_setup_teardown(test_expose, start, stop),
         cmocka_unit_test_setup(test_assertions, start),
     };

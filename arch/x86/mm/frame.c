@@ -2,8 +2,12 @@
 /* The port contract's view of frames for PV: guest frame numbers are machine frame numbers. */
 #include <kr/domain.h>
 #include <kr/page.h>
+#include <x86/cpu.h>
 #include <x86/map.h>
 #include <x86/pagetype.h>
+
+/* What CLFLUSH works on is no smaller on any x86-64 CPU. */
+#define CACHE_LINE_BYTES 64
 
 mfn_t arch_frame_pin_writable(struct domain *d, uint64_t gfn)
 {
@@ -46,4 +50,15 @@ mfn_t arch_frame_end(void)
 mfn_t arch_frame_lookup(struct domain *d, uint64_t gfn)
 {
     return gfn;
+}
+
+void arch_cache_write_back(const void *start, size_t size_bytes)
+{
+    uintptr_t line = (uintptr_t)start & ~(uintptr_t)(CACHE_LINE_BYTES - 1);
+    uintptr_t end = (uintptr_t)start + size_bytes;
+
+    memory_fence();
+    for (; line < end; line += CACHE_LINE_BYTES)
+        clflush((const void *)line);
+    memory_fence();
 }

@@ -128,6 +128,24 @@ static long memory_op_set_memory_map(struct hypercall_args *args)
     return 0;
 }
 
+static long memory_op_machphys_compat_mfn_list(struct hypercall_args *args)
+{
+    return -EOPNOTSUPP;
+}
+
+/* No IOMMU translates for devices, so there is nothing that firmware could ask to be left alone. */
+static long memory_op_reserved_device_memory_map(struct hypercall_args *args)
+{
+    struct xen_reserved_device_memory_map map;
+
+    if (guest_read(&map, args->arg[1]) != 0)
+        return -EFAULT;
+    if (map.flags & ~(uint32_t)XENMEM_RDM_ALL)
+        return -EINVAL;
+    map.nr_entries = 0;
+    return guest_write(args->arg[1], &map);
+}
+
 #define OPERATION(nr, name, callers, long_running, purpose) OPERATION_CHECK(XENMEM_, nr, name);
 #include "memory_ops.def"
 #undef OPERATION

@@ -395,7 +395,13 @@ TEST("bad-commands")
         CHECK_EQ(event_channel_op(cmd, 0x1000), -EFAULT);
         CHECK_EQ(event_channel_op(cmd, HYPERVISOR_VIRT_START), -EFAULT);
     }
-    CHECK(event_channel_op(EVTCHNOP_expand_array, buffer) < 0); /* not in the FIFO layout */
+    /* Not in the FIFO layout. */
+    CHECK_EQ(event_channel_op(EVTCHNOP_expand_array, buffer), -EOPNOTSUPP);
+    struct evtchn_set_priority set = {.port = ~0u};
+
+    CHECK_EQ(event_channel_op(EVTCHNOP_set_priority, &set), -EINVAL);
+    set.port = 1;
+    CHECK_EQ(event_channel_op(EVTCHNOP_set_priority, &set), -ENOSYS);
 }
 
 /* A result that cannot be written back takes its port back, too. */

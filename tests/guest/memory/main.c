@@ -393,14 +393,90 @@ TEST("exchange-refused")
     CHECK_EQ(pages_now(), pages);
 }
 
+/* A PV domain keeps its page numbers itself: what would change those of a translated one is
+ * refused, whoever asks for whom. */
 TEST("translated-only")
 {
-    struct xen_add_to_physmap add = {
-        .domid = DOMID_SELF, .space = XENMAPSPACE_shared_info, .gpfn = pfns[0]};
+    static xen_ulong_t indexes[2];
+    static xen_pfn_t places[2] = {5, 6};
+    static int errors[2];
+    struct xen_add_to_physmap add = {.domid = DOMID_SELF, .gpfn = pfns[0], .size = 1};
+    struct xen_add_to_physmap_batch batch = {.domid = DOMID_SELF, .size = 2};
+    struct xen_remove_from_physmap remove = {.domid = DOMID_SELF, .gpfn = pfn_to_mfn(pfns[0])};
+    long pages = pages_now();
 
-    CHECK(memory_op(XENMEM_add_to_physmap, &add) < 0);
-    add.domid = 77;
-    CHECK(memory_op(XENMEM_add_to_physmap, &add) < 0);
+    set_xen_guest_handle(batch.idxs, indexes);
+    set_xen_guest_handle(batch.gpfns, places);
+    set_xen_guest_handle(batch.errs, errors);
+    for (unsigned space = XENMAPSPACE_shared_info; space <= XENMAPSPACE_dev_mmio; space++) {
+        add.space = batch.space = space;
+        CHECK_EQ(memory_op(XENMEM_add_to_physmap, &add),
+                 space == XENMAPSPACE_gmfn_foreign ? -ENOSYS : -EACCES);
+        CHECK_EQ(memory_op(XENMEM_add_to_physmap_batch, &batch),
+                 space == XENMAPSPACE_gmfn_range ? -EOPNOTSUPP : -EACCES);
+    }
+    CHECK_EQ(memory_op(XENMEM_remove_from_physmap, &remove), -EACCES);
+    CHECK_EQ(pages_now(), pages);
+    CHECK(frame_is_ours(remove.gpfn));
+    add.space = batch.space = XENMAPSPACE_grant_table;
+    add.domid = batch.domid = remove.domid = 77;
+    CHECK_EQ(memory_op(XENMEM_add_to_physmap, &add), -ESRCH);
+    CHECK_EQ(memory_op(XENMEM_add_to_physmap_batch, &batch), -ESRCH);
+    CHECK_EQ(memory_op(XENMEM_remove_from_physmap, &remove), -ESRCH);
+    CHECK_EQ(memory_op(XENMEM_add_to_physmap, 0x1000), -EFAULT);
+    CHECK_EQ(memory_op(XENMEM_add_to_physmap_batch, 0x1000), -EFAULT);
+    CHECK_EQ(memory_op(XENMEM_remove_from_physmap, 0x1000), -EFAULT);
+}
+
+/* No IOMMU here, so no device keeps memory to itself; and no 32-bit PV domains. */
+TEST("reserved-device-memory")
+{
+    struct xen_reserved_device_memory_map map = {.flags = XENMEM_RDM_ALL};
+    struct xen_machphys_mfn_list list = {.max_extents = 0};
+
+    CHECK_EQ(memory_op(XENMEM_reserved_device_memory_map, &map), 0);
+    CHECK_EQ(map.nr_entries, 0);
+    map.flags = 2;
+    CHECK_EQ(memory_op(XENMEM_reserved_device_memory_map, &map), -EINVAL);
+    CHECK_EQ(memory_op(XENMEM_machphys_compat_mfn_list, &list), -EOPNOTSUPP);
+}
+
+/* Large pieces traded for small ones and back, and back once more in the middle size. */
+TEST("exchange-large")
+{
+    enum { ORDER = 9, COUNT = 1 << ORDER };
+    static xen_pfn_t singles[COUNT];
+    xen_pfn_t first = start_info->nr_pages + 0x2000, large = first, middle[8];
+    struct xen_memory_exchange op;
+    long pages = pages_now();
+
+    REQUIRE_EQ(reserve(XENMEM_populate_physmap, &large, 1, ORDER), 1);
+    for (unsigned i = 0; i < COUNT; i++)
+        singles[i] = first + i;
+    op = (struct xen_memory_exchange){.in = reservation(&large, 1, ORDER),
+                                      .out = reservation(singles, COUNT, 0)};
+    CHECK_EQ(memory_op(XENMEM_exchange, &op), 0);
+    CHECK_EQ(op.nr_exchanged, 1);
+    CHECK_EQ(pages_now(), pages + COUNT);
+    CHECK(!frame_is_ours(large));
+    CHECK_EQ(mfn_to_pfn(singles[COUNT - 1]), first + COUNT - 1);
+    large = first;
+    op = (struct xen_memory_exchange){.in = reservation(singles, COUNT, 0),
+                                      .out = reservation(&large, 1, ORDER)};
+    CHECK_EQ(memory_op(XENMEM_exchange, &op), 0);
+    CHECK_EQ(op.nr_exchanged, COUNT);
+    CHECK_EQ(large & (COUNT - 1), 0);
+    CHECK_EQ(mfn_to_pfn(large + COUNT - 1), first + COUNT - 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(middle); i++)
+        middle[i] = first + i * (COUNT / ARRAY_SIZE(middle));
+    op = (struct xen_memory_exchange){.in = reservation(&large, 1, ORDER),
+                                      .out = reservation(middle, ARRAY_SIZE(middle), ORDER - 3)};
+    CHECK_EQ(memory_op(XENMEM_exchange, &op), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(middle); i++)
+        CHECK_EQ(middle[i] % (COUNT / ARRAY_SIZE(middle)), 0);
+    CHECK_EQ(reserve(XENMEM_decrease_reservation, middle, ARRAY_SIZE(middle), ORDER - 3),
+             ARRAY_SIZE(middle));
+    CHECK_EQ(pages_now(), pages);
 }
 
 TEST("tools")
@@ -416,7 +492,10 @@ TEST("tools")
     CHECK(memory_op(XENMEM_claim_pages, &claim) < 0);
     CHECK(memory_op(XENMEM_get_vnumainfo, &vnuma) < 0);
     CHECK(memory_op(XENMEM_acquire_resource, &resource) < 0);
+    resource.nr_frames = 0;
     resource.domid = DOMID_SELF;
-    CHECK(memory_op(XENMEM_acquire_resource, &resource) < 0);
+    CHECK_EQ(memory_op(XENMEM_acquire_resource, &resource), -ESRCH);
+    resource.domid = 0; /* one's own number */
+    CHECK_EQ(memory_op(XENMEM_acquire_resource, &resource), -EPERM);
     CHECK_EQ(memory_op(63, NULL), -ENOSYS);
 }

@@ -38,6 +38,8 @@ int domains_fake_pirq_owner[DOMAINS_FAKE_PIRQS];
 int domains_fake_pirq_error;
 uint64_t domains_fake_unmappable_addr;
 unsigned domains_fake_unflushed;
+uint64_t domains_fake_written_back;
+uint64_t domains_fake_gfns[RAM_FIRST + RAM_COUNT];
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -284,6 +286,17 @@ void domains_fake_set_special(mfn_t mfn, bool special)
 unsigned domains_fake_writable_count(mfn_t mfn)
 {
     return page_of(mfn)->type;
+}
+
+void arch_cache_write_back(const void *start, size_t size_bytes)
+{
+    assert((uintptr_t)start % PAGE_SIZE + size_bytes <= PAGE_SIZE);
+    domains_fake_written_back += size_bytes;
+}
+
+void arch_frame_set_gfn(mfn_t mfn, uint64_t gfn)
+{
+    domains_fake_gfns[mfn] = gfn;
 }
 
 mfn_t arch_frame_lookup(struct domain *d, uint64_t gfn)

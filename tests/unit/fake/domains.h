@@ -64,4 +64,8 @@ unsigned domains_fake_mapping_count(void);
 void domains_fake_zap(struct domain *d, uint64_t addr);
 extern uint64_t domains_fake_unmappable_addr;
 /* Unmapped but not flushed yet: must be 0 whenever the granter may think its page is free. */
+/* Bytes whose cached contents were written to memory. */
+extern uint64_t domains_fake_written_back;
+/* By frame: the page number that was noted for it. */
+extern uint64_t domains_fake_gfns[];
 extern unsigned domains_fake_unflushed;

@@ -29,6 +29,8 @@ void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 uint64_t rdtsc(void);
 void invlpg(uint64_t va);
 void wbinvd(void);
+void clflush(const void *byte);
+void memory_fence(void);
 void write_dr(unsigned index, uint64_t value);
 uint64_t read_dr6(void);
 void xsetbv(uint32_t index, uint64_t value);

@@ -66,6 +66,18 @@ static inline void wbinvd(void)
     __asm__ volatile("wbinvd" : : : "memory");
 }
 
+/* The line that holds this byte, to memory and out of all caches. */
+static inline void clflush(const void *byte)
+{
+    __asm__ volatile("clflush (%0)" : : "r"(byte) : "memory");
+}
+
+/* Stores and flushes before it, then whatever comes after it. */
+static inline void memory_fence(void)
+{
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 /* Debug register by number: 0 to 3, 6 and 7. */
 static inline void write_dr(unsigned index, uint64_t value)
 {
