@@ -33,7 +33,7 @@ struct function {
 };
 
 static struct function functions[SIM_DEVICE_MAX];
-static uint32_t address;
+static _Atomic uint32_t address;
 
 void sim_pci_init(void)
 {
@@ -66,11 +66,13 @@ static uint32_t *selected(void)
 
 uint32_t sim_pci_port_read(uint16_t port, unsigned bytes)
 {
-    const uint32_t *word = selected();
-    uint32_t value = word ? *word : UINT32_MAX;
+    const uint32_t *word;
+    uint32_t value;
 
     if (port < PORT_DATA)
         return address;
+    word = selected();
+    value = word ? *word : UINT32_MAX;
     value >>= 8 * (port & 3);
     return bytes == 4 ? value : value & ((1u << 8 * bytes) - 1);
 }
@@ -92,14 +94,15 @@ static uint32_t writable_bits(unsigned offset)
 
 void sim_pci_port_write(uint16_t port, unsigned bytes, uint32_t value)
 {
-    uint32_t *word = selected(), mask;
     unsigned shift = 8 * (port & 3);
+    uint32_t *word, mask;
 
     if (port < PORT_DATA) {
         if (bytes == 4)
             address = value;
         return;
     }
+    word = selected();
     if (!word)
         return;
     mask = (bytes == 4 ? UINT32_MAX : ((1u << 8 * bytes) - 1) << shift) &

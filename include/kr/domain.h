@@ -50,7 +50,7 @@ struct vcpu {
     struct timer poll_timer;
     _Atomic uint32_t poll_port;  /* [a] port waited for; 0 = several or none */
     _Atomic bool polling;        /* [a] in SCHEDOP_poll; event_poll_begin(), event_poll_end() */
-    _Atomic bool context_busy;   /* [a] a context is being set */
+    _Atomic bool context_busy;   /* [a] registers are set or read from outside */
     _Atomic bool is_initialised; /* [d] has a context */
     uint32_t pause_count;        /* [d] */
     uint8_t

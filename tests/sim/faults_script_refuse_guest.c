@@ -119,9 +119,10 @@ static const struct refusal refusals[] = {
     MEMORY_NOWHERE(get_pod_target),
     MEMORY_NOWHERE(claim_pages),
     MEMORY_NOWHERE(acquire_resource),
-    MEMORY("frames of grants to nowhere", -EFAULT, acquire_resource, xen_mem_acquire_resource,
-           .domid = DOMID_SELF, .type = XENMEM_resource_grant_table, .nr_frames = 1,
-           .frame_list.p = NOWHERE),
+    MEMORY("the caller's frames of grants", -ESRCH, acquire_resource, xen_mem_acquire_resource,
+           .domid = DOMID_SELF, .type = XENMEM_resource_grant_table),
+    MEMORY("the same by its number", -EPERM, acquire_resource, xen_mem_acquire_resource, .domid = 0,
+           .type = XENMEM_resource_grant_table),
 
     VERSION_NOWHERE(get_features),
     VERSION("features of no map", -EINVAL, get_features, xen_feature_info, .submap_idx = NONSENSE),
@@ -163,6 +164,32 @@ static void poll_refuses(struct actor *a)
     script_expect("poll of a port beyond all",
                   call_struct(a, __HYPERVISOR_sched_op, SCHEDOP_poll, &poll, sizeof(poll)),
                   -EINVAL);
+}
+
+static long resource(struct actor *a, struct xen_mem_acquire_resource *r)
+{
+    return call_struct(a, __HYPERVISOR_memory_op, XENMEM_acquire_resource, r, sizeof(*r));
+}
+
+static void resource_refuses(struct actor *a)
+{
+    struct xen_mem_acquire_resource r = {.domid = script_guest(),
+                                         .type = XENMEM_resource_grant_table,
+                                         .nr_frames = 1,
+                                         .frame_list.p = NOWHERE};
+
+    script_expect("frames of grants to nowhere", resource(a, &r), -EFAULT);
+    r.id = NONSENSE;
+    script_expect("frames of something else", resource(a, &r), -EINVAL);
+    r.id = XENMEM_resource_grant_table_id_shared;
+    r.frame = UINT64_MAX;
+    script_expect("frames beyond all", resource(a, &r), -EINVAL);
+    r.type = XENMEM_resource_ioreq_server;
+    script_expect("a resource of other domains", resource(a, &r), -EINVAL);
+    r.type = NONSENSE;
+    script_expect("a resource of none", resource(a, &r), -EOPNOTSUPP);
+    r.pad = NONSENSE;
+    script_expect("a resource with a word too many", resource(a, &r), -EINVAL);
 }
 
 static long watchdog(struct actor *a, uint32_t id, uint32_t timeout_s)
@@ -324,6 +351,7 @@ static void others_refuse(struct actor *a)
     a->is_careful = true;
     calls_refused(a);
     poll_refuses(a);
+    resource_refuses(a);
     watchdogs_run_out(a);
     dying_refuses(a);
     exchange_untold(a);

@@ -131,9 +131,10 @@ static void grants_add(struct snapshot *s, struct domain *d)
     add(s, d, "grant frames", 0, gt->frame_count);
     add(s, d, "grant status frames", 0, gt->status_count);
     add(s, d, "grants in use", 0, gt->pinned_count);
-    for (uint32_t i = 0; i < gt->frame_count; i++)
+    /* A domain that is about to end has given them up. */
+    for (uint32_t i = 0; gt->frames && i < gt->frame_count; i++)
         add(s, d, "grant frame", i, snapshot_hash(gt->frames[i], PAGE_SIZE));
-    for (uint32_t i = 0; i < gt->status_count; i++)
+    for (uint32_t i = 0; gt->status && i < gt->status_count; i++)
         add(s, d, "grant status frame", i, snapshot_hash(gt->status[i], PAGE_SIZE));
     if (gt->frame_count)
         uses_add(s, d);

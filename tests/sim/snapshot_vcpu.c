@@ -61,8 +61,6 @@ static void registers_add(struct snapshot *s, const struct vcpu *v)
 {
     const struct arch_vcpu *a = &v->arch;
 
-    add(s, v, "mode",
-        a->in_kernel | a->ts << 1 | a->in_nmi << 2 | a->nmi_pending << 3 | a->iopl << 4);
     add(s, v, "kernel stack", a->kernel_sp ^ a->kernel_ss);
     add(s, v, "CR4", a->cr4);
     add(s, v, "XCR0", a->xcr0);
@@ -70,6 +68,8 @@ static void registers_add(struct snapshot *s, const struct vcpu *v)
     add(s, v, "debug registers", snapshot_hash(a->debugreg, sizeof(a->debugreg)));
     if (v->sched.loaded || !(v->sched.stop & ~VCPU_STOP_BLOCKED))
         return;
+    add(s, v, "mode",
+        a->in_kernel | a->ts << 1 | a->in_nmi << 2 | a->nmi_pending << 3 | a->iopl << 4);
     add(s, v, "segment bases", a->fs_base ^ a->gs_base << 1 ^ a->gs_base_other << 2);
     add(s, v, "selectors",
         (uint64_t)a->ds << 48 | (uint64_t)a->es << 32 | (uint32_t)a->fs << 16 | a->gs);

@@ -10,9 +10,12 @@
 #include <x86/fpu.h>
 #include <x86/pv.h>
 
+#include <stdatomic.h>
+
 #include "domctl.h"
 
-/* The vCPU, paused; end with vcpu_unpause(). NULL with *err: none, or the caller. */
+/* The vCPU, paused; end with vcpu_give(). NULL with *err: none, the caller, or its own domain gives
+ * it its first context at this moment. */
 static struct vcpu *vcpu_take(struct domain *d, unsigned id, long *err)
 {
     struct vcpu *v = domain_vcpu(d, id);
@@ -20,8 +23,17 @@ static struct vcpu *vcpu_take(struct domain *d, unsigned id, long *err)
     *err = v ? -EINVAL : -ESRCH;
     if (!v || v == current_vcpu())
         return NULL;
+    *err = -EBUSY;
+    if (atomic_exchange(&v->context_busy, true))
+        return NULL;
     vcpu_pause(v);
     return v;
+}
+
+static void vcpu_give(struct vcpu *v)
+{
+    vcpu_unpause(v);
+    atomic_store(&v->context_busy, false);
 }
 
 /* ---- entry points, machine check capabilities --------------------------------------------------
@@ -107,7 +119,7 @@ long domctl_op_getvcpuextstate(struct domain *d, struct xen_domctl *op)
     if (!v)
         return rc;
     rc = extended_write(v, guest_handle(s->buffer));
-    vcpu_unpause(v);
+    vcpu_give(v);
     return rc;
 }
 
@@ -147,7 +159,7 @@ long domctl_op_setvcpuextstate(struct domain *d, struct xen_domctl *op)
             rc = copy->xcr0 & ~copy->xcr0_ever
                      ? -EINVAL
                      : fpu_set_extended(v, copy + 1, s->size - sizeof(*copy), copy->xcr0);
-        vcpu_unpause(v);
+        vcpu_give(v);
     }
     heap_free(copy);
     return rc;
@@ -175,7 +187,7 @@ long domctl_op_get_vcpu_msrs(struct domain *d, struct xen_domctl *op)
     if (!v)
         return rc;
     entry.value = v->arch.tsc_aux;
-    vcpu_unpause(v);
+    vcpu_give(v);
     if (entry.value == 0) {
         m->msr_count = 0;
         return 0;
@@ -216,6 +228,6 @@ long domctl_op_set_vcpu_msrs(struct domain *d, struct xen_domctl *op)
     if (!v)
         return rc;
     rc = msrs_set(v, m);
-    vcpu_unpause(v);
+    vcpu_give(v);
     return rc;
 }
