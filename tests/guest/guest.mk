@@ -24,7 +24,7 @@ GUEST_ELFS   := $(GUEST_NAMES:%=$(GUEST_OUT)/%.elf)
 .PHONY: test-guest guest-kernels
 test-guest: guest-kernels $(KERNEL) ## boot the tiny PV kernels of tests/guest (ONLY=a,b KERNEL=file REFERENCE=1)
 	$(Q)python3 $(GUEST_DIR)/run.py --kernel $(KERNEL) --build $(GUEST_OUT) --only "$(ONLY)" \
-	    $(if $(REFERENCE),--reference)
+	    $(if $(REFERENCE),--reference) $(if $(LONG),--long)
 
 guest-kernels: $(GUEST_ELFS)
 

@@ -5,248 +5,13 @@
  * in when they are killed, all memory comes back.
  */
 /* RUN: timeout=40 */
-#include "guest.h"
-#include <xen/domctl.h>
-#include <xen/sysctl.h>
-#include <xen/grant_table.h>
-#include <xen/memory.h>
+#include "domu.h"
 #include <xen/physdev.h>
 #include <xen/platform.h>
-#include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
-#define BASE             0x400000UL /* where a guest has its pages */
-#define TURNS            20000
-#define FUZZ_CALLS       12000
-#define REASON_OF(flags) ((flags) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask)
-
-enum { L4, L3, L2, L1, CODE, DATA, STACK, SPARE, EVENTS, PAGES };
-
-/* What the guest's program below does for us: one hypercall each time `wanted` changes. */
-struct request {
-    volatile uint64_t wanted, done, op, args[5];
-    volatile long result;
-    uint8_t buffer[1024];
-};
-
-#define BUFFER (BASE + DATA * PAGE_SIZE + offsetof(struct request, buffer))
-
-struct guest {
-    domid_t id;
-    xen_pfn_t mfns[PAGES];
-    struct request *request; /* its data page, mapped here */
-};
-
-/* Guest programs: RBX points at the data page, position does not matter. */
-__asm__(".section .rodata\n"
-        "program_calls:\n"
-        "1: movq (%rbx), %rax; cmpq 8(%rbx), %rax; je 2f\n"
-        "movq 16(%rbx), %rax; movq 24(%rbx), %rdi; movq 32(%rbx), %rsi; movq 40(%rbx), %rdx\n"
-        "movq 48(%rbx), %r10; movq 56(%rbx), %r8; syscall; movq %rax, 64(%rbx)\n"
-        "movq (%rbx), %rax; movq %rax, 8(%rbx); jmp 1b\n"
-        "2: movl $29, %eax; xorl %edi, %edi; xorl %esi, %esi; syscall; jmp 1b\n"
-        "program_counts:\n"
-        "incq 8(%rbx); jmp program_counts\n"
-        "program_crashes:\n"
-        "ud2\n"
-        "program_end:\n"
-        ".text\n");
-extern const uint8_t program_calls[], program_counts[], program_crashes[], program_end[];
-
-static struct xen_domctl op;
-
-static long domctl_do(uint32_t cmd, domid_t id)
-{
-    long err;
-
-    op.cmd = cmd;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = id;
-    do
-        err = domctl(&op);
-    while (err == -ERESTART);
-    return err;
-}
-
-static uint64_t free_pages(void)
-{
-    static struct xen_sysctl s;
-
-    memset(&s, 0, sizeof(s));
-    s.cmd = XEN_SYSCTL_physinfo;
-    s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    REQUIRE_EQ(sysctl(&s), 0);
-    return s.u.physinfo.free_pages;
-}
-
-/* ---- building ---------------------------------------------------------------------------------
- */
-
-static uint8_t *windows[PAGES];
-
-/* A guest's page in our address space; MFN 0: our own page again. */
-static void *window_map(unsigned i, domid_t id, mfn_t mfn)
-{
-    static uint64_t own[PAGES];
-
-    if (!windows[i]) {
-        windows[i] = page_alloc();
-        own[i] = pte_make(va_to_mfn(windows[i]), PTE_RW);
-    }
-    if (mfn == 0)
-        REQUIRE_EQ(map_va(windows[i], own[i]), 0);
-    else
-        REQUIRE_EQ(hypercall4(__HYPERVISOR_update_va_mapping_otherdomain, windows[i],
-                              pte_make(mfn, PTE_RW), UVMF_INVLPG | UVMF_LOCAL, id),
-                   0);
-    return windows[i];
-}
-
-static void tables_write(const struct guest *g)
-{
-    uint64_t *l4 = window_map(L4, g->id, g->mfns[L4]), *l3 = window_map(L3, g->id, g->mfns[L3]),
-             *l2 = window_map(L2, g->id, g->mfns[L2]), *l1 = window_map(L1, g->id, g->mfns[L1]);
-
-    l4[0] = pte_make(g->mfns[L3], PTE_TABLE);
-    l3[0] = pte_make(g->mfns[L2], PTE_TABLE);
-    l2[BASE >> 21] = pte_make(g->mfns[L1], PTE_TABLE);
-    for (unsigned i = 0; i < PAGES; i++)
-        l1[i] = pte_make(g->mfns[i], i <= CODE ? PTE_RO : PTE_RW);
-    for (unsigned i = L4; i <= L1; i++)
-        window_map(i, 0, 0);
-}
-
-static struct vcpu_guest_context context;
-
-static long context_set(const struct guest *g, const uint8_t *program)
-{
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_IN_KERNEL | VGCF_online;
-    context.user_regs.rip = BASE + CODE * PAGE_SIZE + (program - program_calls);
-    context.user_regs.rbx = BASE + DATA * PAGE_SIZE;
-    context.user_regs.rsp = BASE + SPARE * PAGE_SIZE;
-    context.user_regs.cs = FLAT_KERNEL_CS;
-    context.user_regs.ss = FLAT_KERNEL_SS;
-    context.user_regs.rflags = RFLAGS_IF;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = BASE + SPARE * PAGE_SIZE;
-    context.ctrlreg[0] = 0x80050033;
-    context.ctrlreg[3] = g->mfns[L4] << PAGE_SHIFT;
-    memset(&op, 0, sizeof(op));
-    set_xen_guest_handle(op.u.vcpucontext.ctxt, (vcpu_guest_context_t *)&context);
-    return domctl_do(XEN_DOMCTL_setvcpucontext, g->id);
-}
-
-static long foreign_pin(const struct guest *g, unsigned cmd, mfn_t mfn)
-{
-    struct mmuext_op pin = {.cmd = cmd, .arg1.mfn = mfn};
-
-    return mmuext_op(&pin, 1, NULL, g->id);
-}
-
-/* Built, pinned, with registers set; not started. */
-static struct guest guest_build(const uint8_t *program)
-{
-    struct guest g = {0};
-    struct xen_memory_reservation take = {.nr_extents = PAGES};
-
-    memset(&op, 0, sizeof(op));
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = 1023;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 4;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_createdomain, 0xffff), 0);
-    g.id = op.domain;
-    memset(&op, 0, sizeof(op));
-    op.u.max_vcpus.max = 1;
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_vcpus, g.id), 0);
-    op.u.max_mem.max_memkb = 256;
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_max_mem, g.id), 0);
-    for (unsigned i = 0; i < PAGES; i++)
-        g.mfns[i] = i;
-    take.domid = g.id;
-    set_xen_guest_handle(take.extent_start, g.mfns);
-    REQUIRE_EQ(memory_op(XENMEM_populate_physmap, &take), PAGES);
-    tables_write(&g);
-    memcpy(window_map(CODE, g.id, g.mfns[CODE]), program_calls, program_end - program_calls);
-    window_map(CODE, 0, 0);
-    memset(&op, 0, sizeof(op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g.id), 0);
-    struct shared_info *shared = window_map(SPARE, g.id, op.u.getdomaininfo.shared_info_frame);
-
-    shared->vcpu_info[0].evtchn_upcall_mask = 1; /* it has no handlers */
-    window_map(SPARE, 0, 0);
-    g.request = window_map(DATA, g.id, g.mfns[DATA]);
-    REQUIRE_EQ(foreign_pin(&g, MMUEXT_PIN_L4_TABLE, g.mfns[L4]), 0);
-    REQUIRE_EQ(context_set(&g, program), 0);
-    return g;
-}
-
-static void guest_start(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_unpausedomain, g->id), 0);
-}
-
-static uint32_t guest_flags(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    REQUIRE_EQ(domctl_do(XEN_DOMCTL_getdomaininfo, g->id), 0);
-    return op.domain == g->id ? op.u.getdomaininfo.flags : ~0u;
-}
-
-static bool guest_is_there(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    return domctl_do(XEN_DOMCTL_getdomaininfo, g->id) == 0 && op.domain == g->id;
-}
-
-static void guest_kill(const struct guest *g)
-{
-    memset(&op, 0, sizeof(op));
-    CHECK_EQ(domctl_do(XEN_DOMCTL_destroydomain, g->id), 0);
-}
-
-/* Killed, and soon gone. */
-static void guest_end(struct guest *g)
-{
-    window_map(DATA, 0, 0);
-    guest_kill(g);
-    for (unsigned i = 0; i < TURNS && guest_is_there(g); i++)
-        sched_op(SCHEDOP_yield, NULL);
-    CHECK(!guest_is_there(g));
-}
-
-/* ---- asking -----------------------------------------------------------------------------------
- */
-
-static long guest_call(const struct guest *g, uint64_t nr, uint64_t a, uint64_t b, uint64_t c,
-                       uint64_t d)
-{
-    struct request *r = g->request;
-
-    r->op = nr;
-    r->args[0] = a;
-    r->args[1] = b;
-    r->args[2] = c;
-    r->args[3] = d;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    r->wanted++;
-    for (unsigned i = 0; i < TURNS && r->done != r->wanted; i++)
-        sched_op(SCHEDOP_yield, NULL);
-    REQUIRE_EQ(r->done, r->wanted);
-    return r->result;
-}
-
-#define CALL1(g, nr, a)       guest_call(g, nr, a, 0, 0, 0)
-#define CALL2(g, nr, a, b)    guest_call(g, nr, a, b, 0, 0)
-#define CALL3(g, nr, a, b, c) guest_call(g, nr, a, b, c, 0)
-
-/* Puts a structure where the guest can point at it. */
-#define GIVE(g, object) (memcpy((g)->request->buffer, (object), sizeof(*(object))), BUFFER)
-#define TAKE(g, object) memcpy((object), (g)->request->buffer, sizeof(*(object)))
+#define FUZZ_CALLS 12000
 
 TEST("starts")
 {
@@ -270,7 +35,7 @@ TEST("control-calls-refused")
                               .interface_version = XEN_DOMCTL_INTERFACE_VERSION};
     struct xen_memory_domain about = {.domid = 0};
     struct gnttab_setup_table setup = {.dom = 0, .nr_frames = 1};
-    struct mmuext_op pin = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = va_to_mfn(windows[0])};
+    struct mmuext_op pin = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = va_to_mfn(boot_stack)};
     struct sched_remote_shutdown kill = {.domain_id = 0, .reason = SHUTDOWN_crash};
     struct physdev_map_pirq map = {.domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .pirq = -1};
 
@@ -296,7 +61,7 @@ TEST("control-calls-refused")
 TEST("foreign-frames-refused")
 {
     struct guest g = guest_build(program_calls);
-    const mfn_t bad[] = {va_to_mfn(windows[0]), 0xb8, 0xfec00, 0xfee00, 0x200, 1UL << 30, 0};
+    const mfn_t bad[] = {va_to_mfn(boot_stack), 0xb8, 0xfec00, 0xfee00, 0x200, 1UL << 30, 0};
     uint64_t slot = (g.mfns[L1] << PAGE_SHIFT) + SPARE * 8;
     uint64_t spare = BASE + SPARE * PAGE_SIZE;
 
@@ -369,13 +134,6 @@ TEST("pause")
         sched_op(SCHEDOP_yield, NULL);
     CHECK(g.request->done > count);
     guest_end(&g);
-}
-
-static uint32_t wait_for_shutdown(const struct guest *g)
-{
-    for (unsigned i = 0; i < TURNS && !(guest_flags(g) & XEN_DOMINF_shutdown); i++)
-        sched_op(SCHEDOP_yield, NULL);
-    return guest_flags(g);
 }
 
 TEST("crash")
@@ -454,11 +212,7 @@ TEST("kill-while-mapped")
     op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
     CHECK_EQ(domctl_do(XEN_DOMCTL_createdomain, id), -EEXIST);
     window_map(DATA, 0, 0);
-    uint64_t end = time_now() + 2000000000;
-
-    while (guest_is_there(&g) && time_now() < end)
-        sched_op(SCHEDOP_yield, NULL);
-    CHECK(!guest_is_there(&g));
+    guest_await_end(&g);
 }
 
 /* Everything a guest can hold: pins, ports, areas, timers, descriptor tables, given-back tables. */
@@ -550,11 +304,7 @@ TEST("kill-the-granting")
     CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
     CHECK_EQ(unmap.status, GNTST_okay);
     REQUIRE_EQ(map_va(page, own), 0);
-    uint64_t end = time_now() + 2000000000;
-
-    while (guest_is_there(&g) && time_now() < end)
-        sched_op(SCHEDOP_yield, NULL);
-    CHECK(!guest_is_there(&g));
+    guest_await_end(&g);
     page_free(page);
 }
 
