@@ -10,7 +10,7 @@ qemu: more words for QEMU; cpu: its CPU model; memory: its MiB; dom0_mem: 128M u
 empty; reference=no: not for Xen itself; xen: appended to the hypervisor's command line; args: the
 kernel's command line; smp: CPUs; module: size in bytes of a generated initrd (byte i is (i * 7 + i //
 251) % 256); loader=pvh: by the PVH entry, which knows one module and no words for it; timeout: seconds
-of wall time; long=yes: in place of the folder's others with --long; input: typed when the kernel prints
+of wall time; long=yes: only with --long; input: typed when the kernel prints
 "input please"; expect: a regular expression that a line must match, for kernels that end without a
 report. A folder with several RUN comments is booted once for each, told apart by name=. The serial
 output is kept in build/guest/NAME.log or NAME-RUN.log.
@@ -39,12 +39,6 @@ def runs_of(name):
         found = re.findall(r"/\* RUN:(.*?)\*/", source.read(), re.DOTALL)
     runs = [dict(word.split("=", 1) for word in shlex.split(line)) for line in found or [""]]
     return [(f"{name}-{run['name']}" if "name" in run else name, run) for run in runs]
-
-
-def chosen(runs, want_long):
-    """The long forms of a folder where there are any and they are wanted, else the others."""
-    forms = [run for run in runs if (run[1].get("long") == "yes") == want_long]
-    return forms or [run for run in runs if "long" not in run[1]]
 
 
 def make_module(path, size):
@@ -178,7 +172,7 @@ def main():
     parser.add_argument("--cpu", default="max,-smap")
     parser.add_argument("--reference", action="store_true",
                         help="the kernel is Xen: leave out runs that are known to end it")
-    parser.add_argument("--long", action="store_true", help="the long forms of what has one")
+    parser.add_argument("--long", action="store_true", help="the long boots, and only they")
     parser.add_argument("--args", default="", help="more words for the test kernels")
     parser.add_argument("--append", default="", help="more words for the hypervisor")
     parser.add_argument("--slow", type=float, default=float(os.environ.get("GUEST_SLOW", "1")),
@@ -194,8 +188,9 @@ def main():
 
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        runs = [(name, *run) for name in wanted or names for run in chosen(runs_of(name), args.long)
-                if not (args.reference and run[1].get("reference") == "no")]
+        runs = [(name, *run) for name in wanted or names for run in runs_of(name)
+                if (run[1].get("long") == "yes") == args.long
+                and not (args.reference and run[1].get("reference") == "no")]
         for outcome in pool.map(lambda run: run_one(args, *run), runs):
             bad = outcome.failed_names()
             passed += outcome.passed
