@@ -146,10 +146,10 @@ ROWS = [
 ]
 
 
-def table(results):
+def table(results, rows):
     names = list(results)
     print("%-48s %s %9s" % ("", " ".join("%14s" % n for n in names), "ratio" if len(names) > 1 else ""))
-    for title, key, unit, text in ROWS:
+    for title, key, unit, text in rows:
         values = [results[n][key] / unit for n in names]
         ratio = "%9.2f" % (values[1] / values[0]) if len(values) > 1 and values[0] else ""
         print("%-48s %s %s  %s" % (title, " ".join("%14.1f" % v for v in values), ratio, text))
@@ -164,8 +164,7 @@ def debian_xen(folder):
     return path
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def add_arguments(parser):
     defaults = machine.Options()
     parser.add_argument("--kernel", default="build/krypton.gz", help="image without debug information")
     parser.add_argument("--xen", default="", help="Debian's Xen; fetched when not given")
@@ -173,21 +172,32 @@ def main():
     parser.add_argument("--initrd", default=defaults.initrd)
     parser.add_argument("--folder", default="build/bench")
     parser.add_argument("--only", default="", help="xen or krypton")
-    parser.add_argument("--at", default="", help="our functions, with commas: counts at their first calls")
     parser.add_argument("--timeout", type=float, default=300)
-    args = parser.parse_args()
+
+
+def compare(measure_one, args):
+    """What measure_one finds on either hypervisor."""
     os.makedirs(args.folder, exist_ok=True)
     results = {}
+    if args.only != "krypton":
+        results["Xen 4.17"] = measure_one("Debian's Xen 4.17", args.xen or debian_xen(args.folder), args)
+    if args.only != "xen":
+        results["Krypton"] = measure_one("Krypton", args.kernel, args)
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add_arguments(parser)
+    parser.add_argument("--at", default="", help="our functions, with commas: counts at their first calls")
+    args = parser.parse_args()
     try:
         if args.at:
             return phases(args)
-        if args.only != "krypton":
-            results["Xen 4.17"] = measure("Debian's Xen 4.17", args.xen or debian_xen(args.folder), args)
-        if args.only != "xen":
-            results["Krypton"] = measure("Krypton", args.kernel, args)
+        results = compare(measure, args)
     except (Ended, Timeout, gdbstub.Error, machine.Error, debian.Error, bzimage.Error) as error:
         sys.exit("bench: %s" % error)
-    table(results)
+    table(results, ROWS)
     with open(os.path.join(args.folder, "boot.json"), "w") as file:
         json.dump(results, file, indent=1)
     return None

@@ -15,20 +15,21 @@
 #include "domain_internal.h"
 
 #define ZOMBIE_LOOK_NS (200 * NS_PER_MS)
-#define LEAF_SHIFT     8
+#define LEAF_SHIFT     9 /* a page */
 #define LEAF_SIZE      (1U << LEAF_SHIFT)
 #define LEAF_COUNT     (0x8000 >> LEAF_SHIFT)
 
 struct domain *control_domain;
 
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_RANK_DOMAIN_LIST);
-/* By id, in two levels; leaves are made when needed and stay. Changed under the lock. */
+/* By id, in two levels; a leaf is there while it has domains. Changed under the lock. */
 static struct domain **leaves[LEAF_COUNT];
+static uint16_t leaf_used[LEAF_COUNT]; /* list_lock */
 /* Domains whose last reference has gone, linked by dead_next; any CPU may add. */
 static struct domain *_Atomic dead;
 static struct timer zombie_timer;
 
-/* Without the lock only for a domain that is known to stay. */
+/* Without the lock only for a domain that is known to stay, and its leaf with it. */
 static struct domain *find(uint16_t id)
 {
     struct domain **leaf = id < DOMAIN_ID_FIRST_RESERVED
@@ -50,21 +51,28 @@ static unsigned find_next(unsigned from, bool unused)
 
 int domain_table_insert(struct domain *d)
 {
-    struct domain ***leaf = &leaves[d->id >> LEAF_SHIFT];
-    struct domain **fresh = *leaf ? NULL : heap_zalloc(LEAF_SIZE * sizeof(*fresh));
+    unsigned n = d->id >> LEAF_SHIFT;
+    struct domain **fresh = NULL;
     int rc = 0;
 
     spin_lock(&list_lock);
-    if (!*leaf && fresh) {
-        __atomic_store_n(leaf, fresh, __ATOMIC_RELEASE);
-        fresh = NULL;
+    if (!leaves[n]) {
+        spin_unlock(&list_lock);
+        fresh = heap_zalloc(LEAF_SIZE * sizeof(*fresh));
+        spin_lock(&list_lock);
+        if (!leaves[n] && fresh) {
+            __atomic_store_n(&leaves[n], fresh, __ATOMIC_RELEASE);
+            fresh = NULL;
+        }
     }
-    if (!*leaf)
+    if (!leaves[n]) {
         rc = -ENOMEM;
-    else if ((*leaf)[d->id % LEAF_SIZE])
+    } else if (leaves[n][d->id % LEAF_SIZE]) {
         rc = -EEXIST;
-    else
-        __atomic_store_n(&(*leaf)[d->id % LEAF_SIZE], d, __ATOMIC_RELEASE);
+    } else {
+        __atomic_store_n(&leaves[n][d->id % LEAF_SIZE], d, __ATOMIC_RELEASE);
+        leaf_used[n]++;
+    }
     spin_unlock(&list_lock);
     heap_free(fresh);
     return rc;
@@ -72,9 +80,17 @@ int domain_table_insert(struct domain *d)
 
 void domain_table_remove(struct domain *d)
 {
+    unsigned n = d->id >> LEAF_SHIFT;
+    struct domain **unneeded = NULL;
+
     spin_lock(&list_lock);
-    __atomic_store_n(&leaves[d->id >> LEAF_SHIFT][d->id % LEAF_SIZE], NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&leaves[n][d->id % LEAF_SIZE], NULL, __ATOMIC_RELEASE);
+    if (--leaf_used[n] == 0) {
+        unneeded = leaves[n];
+        __atomic_store_n(&leaves[n], NULL, __ATOMIC_RELEASE);
+    }
     spin_unlock(&list_lock);
+    heap_free(unneeded);
 }
 
 bool domain_try_get(struct domain *d)

@@ -309,14 +309,7 @@ static int relinquish_vcpus(struct domain *d)
 /* Frames that others hold stay with the domain as DYING until they let go. */
 static int relinquish_memory(struct domain *d)
 {
-    for (unsigned i = 0; i < RELEASE_BATCH; i++) {
-        uint32_t first = domain_memory_first(&d->memory);
-
-        if (first == PAGE_NONE)
-            return 0;
-        page_release(&d->memory, page_of(first));
-    }
-    return -ERESTART;
+    return domain_memory_release(&d->memory, RELEASE_BATCH) ? -ERESTART : 0;
 }
 
 static int destroy_begin(struct domain *d)

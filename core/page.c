@@ -41,7 +41,7 @@ void page_state_set(struct page *p, enum page_state to)
 void page_zero(mfn_t mfn, unsigned order)
 {
     for (mfn_t end = mfn + BIT(order); mfn < end; mfn++)
-        memset(frame_to_virt(mfn), 0, PAGE_SIZE);
+        arch_page_clear(frame_to_virt(mfn));
 }
 
 /* ---- boot -------------------------------------------------------------------------------------
@@ -335,30 +335,95 @@ bool page_get(struct page *p, uint16_t owner)
     return false;
 }
 
-/* Nobody maps the frame: the one place where a domain's frame becomes free again. */
-static void page_put_last(struct page *p)
+/* Nobody maps the frame any more: it may go to the free lists. */
+static void page_clean(struct page *p)
 {
-    struct domain_memory *m = domain_memory_of(p->owner);
-    mfn_t mfn = page_mfn(p);
-
     ASSERT(page_state(p) == PAGE_DYING);
     if (p->flush_epoch != 0)
         arch_tlb_sync(p->flush_epoch);
     page_state_set(p, PAGE_HV);
-    page_zero(mfn, 0);
-    page_free_block(mfn, 0, true);
+    page_zero(page_mfn(p), 0);
+}
 
+/* Frames of this domain have become free. */
+static void page_count_gone(struct domain_memory *m, uint64_t count)
+{
     spin_lock(&m->lock);
-    ASSERT(m->dying_count > 0);
-    m->dying_count--;
+    ASSERT(m->dying_count >= count);
+    m->dying_count -= count;
     spin_unlock(&m->lock);
 }
 
-void page_put(struct page *p)
+/* True: that was the last one. */
+static bool page_drop(struct page *p)
 {
     uint32_t old = atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel);
 
     ASSERT(old != 0);
-    if (old == 1)
-        page_put_last(p);
+    return old == 1;
+}
+
+void page_put(struct page *p)
+{
+    if (!page_drop(p))
+        return;
+
+    struct domain_memory *m = domain_memory_of(p->owner);
+    page_clean(p);
+    page_free_run(page_mfn(p), 1, true);
+    page_count_gone(m, 1);
+}
+
+/* ---- a domain's end ---------------------------------------------------------------------------
+ */
+
+/* Takes up to `most` frames off the list and gives them up. They stay chained by `next`, and each
+ * has the allocation's reference still. Returns the first; *count: how many. */
+static uint32_t list_cut(struct domain_memory *m, uint64_t most, uint64_t *count)
+{
+    spin_lock(&m->lock);
+    uint32_t first = m->first, mfn = first;
+    for (*count = 0; mfn != PAGE_NONE && *count < most; ++*count) {
+        struct page *p = page_of(mfn);
+
+        page_state_set(p, PAGE_DYING);
+        mfn = p->next;
+    }
+    m->first = mfn;
+    if (mfn == PAGE_NONE)
+        m->last = PAGE_NONE;
+    else
+        page_of(mfn)->prev = PAGE_NONE;
+    page_count_change(m, -*count);
+    m->dying_count += *count;
+    spin_unlock(&m->lock);
+    return first;
+}
+
+bool domain_memory_release(struct domain_memory *m, uint64_t most)
+{
+    uint64_t count, run = 0, gone = 0;
+    uint32_t next = list_cut(m, most, &count);
+    mfn_t run_first = 0;
+    bool more = count == most;
+
+    for (; count > 0; count--) {
+        mfn_t mfn = next;
+        struct page *p = page_of(mfn);
+
+        next = p->next;
+        if (!page_drop(p))
+            continue;
+        page_clean(p);
+        gone++;
+        if (mfn != run_first + run) {
+            page_free_run(run_first, run, true);
+            run_first = mfn;
+            run = 0;
+        }
+        run++;
+    }
+    page_free_run(run_first, run, true);
+    page_count_gone(m, gone);
+    return more;
 }

@@ -154,15 +154,20 @@ static unsigned block_order_at(mfn_t mfn, uint64_t count)
     return mfn == 0 ? MIN(order, ZONE_BITS_MIN - PAGE_SHIFT) : order;
 }
 
-void page_free_range(mfn_t first, uint64_t count)
+void page_free_run(mfn_t first, uint64_t count, bool known_zero)
 {
     while (count > 0) {
         unsigned order = block_order_at(first, count);
 
-        page_free_block(first, order, false);
+        page_free_block(first, order, known_zero);
         first += BIT(order);
         count -= BIT(order);
     }
+}
+
+void page_free_range(mfn_t first, uint64_t count)
+{
+    page_free_run(first, count, false);
 }
 
 void page_free_range_boot(mfn_t first, uint64_t count)

@@ -15,6 +15,8 @@ void page_state_set(struct page *p, enum page_state to);
 void page_zero(mfn_t mfn, unsigned order);
 /* Puts a block of HV frames into the free lists. */
 void page_free_block(mfn_t mfn, unsigned order, bool known_zero);
+/* The same for any number of neighbouring frames, 0 too. */
+void page_free_run(mfn_t first, uint64_t count, bool known_zero);
 /* Boot: puts DEVICE or still undescribed frames into the free lists. */
 void page_free_range_boot(mfn_t first, uint64_t count);
 /* Boot: accounts for RAM frames. */

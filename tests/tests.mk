@@ -49,6 +49,10 @@ test-unit: ## unit tests on the host (T="name ..." runs some)
 -include tests/guest/guest.mk tests/system/system.mk tests/sim/sim.mk tests/fuzz/fuzz.mk
 
 # Each layer ends with a line `N passed, N failed`; run.sh adds them up. ALSO: further such targets.
+test-long: ## the tests that take long; ends with the count
+	$(Q)tests/run.sh test-guest-long test-system-long
+.PHONY: test-long
+
 test: ## all tests; ends with the count
 	$(Q)tests/run.sh test-unit test-sim $(if $(wildcard tests/guest/guest.mk),test-guest) \
 	    $(if $(wildcard tests/system/system.mk),test-system) $(ALSO)

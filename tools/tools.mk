@@ -59,6 +59,7 @@ gdb: $(B)/krypton $(DOM0_STAMP) ## the same under gdb with our symbols
 
 bench: $(B)/krypton.gz $(DOM0_STAMP) ## instructions, memory, size beside Debian's Xen (AT=function,... for phases)
 	@python3 bench/boot.py --kernel $(B)/krypton.gz $(if $(AT),--at '$(AT)')
+	$(if $(AT),,@python3 bench/guest.py --kernel $(B)/krypton.gz)
 
 check: ## layering, format, tidiness, static analysis
 	@tools/check.sh

@@ -32,6 +32,7 @@ struct xen_sysctl;
  *   void arch_interleave(void);                 here another CPU may be seen to act: nothing on
  *                                               hardware, where that is so everywhere; a simulated
  *                                               machine may let another CPU go on
+ *   void arch_page_clear(void *page);           zeroes PAGE_SIZE bytes, aligned to it
  *   void *frame_to_virt(mfn_t);                 every RAM frame is mapped
  *   mfn_t virt_to_frame(const void *);
  */

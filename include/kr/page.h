@@ -200,6 +200,11 @@ int page_assign(struct domain_memory *m, mfn_t mfn, unsigned order);
  */
 int page_release(struct domain_memory *m, struct page *p);
 /*
+ * The same for up to `most` frames from the list's start; `m` is dying. Neighbours become free
+ * together, which costs a fraction of one by one. False: nothing is left.
+ */
+bool domain_memory_release(struct domain_memory *m, uint64_t most);
+/*
  * GUEST -> HV: takes a frame away whole, contents kept, for exchange and transfer.
  * 0, -EINVAL not this domain's frame, -EBUSY somebody else holds it. Next: page_assign() to another
  * domain or page_free_scrubbed().

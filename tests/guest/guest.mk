@@ -21,9 +21,13 @@ GUEST_LIB    := $(patsubst %,$(GUEST_OUT)/obj/%.o,$(wildcard $(GUEST_DIR)/lib/*.
                 $(GUEST_DIR)/lib/entry.S lib/string.c lib/printf.c)
 GUEST_ELFS   := $(GUEST_NAMES:%=$(GUEST_OUT)/%.elf)
 
-.PHONY: test-guest guest-kernels
+.PHONY: test-guest test-guest-long guest-kernels
 test-guest: guest-kernels $(KERNEL) ## boot the tiny PV kernels of tests/guest (ONLY=a,b KERNEL=file REFERENCE=1)
 	$(Q)python3 $(GUEST_DIR)/run.py --kernel $(KERNEL) --build $(GUEST_OUT) --only "$(ONLY)" \
+	    $(if $(REFERENCE),--reference)
+
+test-guest-long: guest-kernels $(KERNEL)
+	$(Q)python3 $(GUEST_DIR)/run.py --kernel $(KERNEL) --build $(GUEST_OUT) --only "$(ONLY)" --long \
 	    $(if $(REFERENCE),--reference)
 
 guest-kernels: $(GUEST_ELFS)

@@ -8,12 +8,12 @@ Every folder NAME gives build/guest/NAME.elf (guest.mk). Options of a test stand
 
 qemu: more words for QEMU; cpu: its CPU model; memory: its MiB; dom0_mem: 128M unless given, none if
 empty; reference=no: not for Xen itself; xen: appended to the hypervisor's command line; args: the
-kernel's command line; smp: CPUs; module: size in bytes of a generated initrd (byte i is
-(i * 7 + i // 251) % 256); loader=pvh: by the PVH entry, which knows one module and no words for it;
-timeout: seconds of wall time; input: typed when the kernel prints "input please"; expect: a regular
-expression that a line must match, for kernels that end without a report. A folder with several RUN
-comments is booted once for each, told apart by name=. The serial output is kept in
-build/guest/NAME.log or NAME-RUN.log.
+kernel's command line; smp: CPUs; module: size in bytes of a generated initrd (byte i is (i * 7 + i //
+251) % 256); loader=pvh: by the PVH entry, which knows one module and no words for it; timeout: seconds
+of wall time; long=yes: only with --long; input: typed when the kernel prints
+"input please"; expect: a regular expression that a line must match, for kernels that end without a
+report. A folder with several RUN comments is booted once for each, told apart by name=. The serial
+output is kept in build/guest/NAME.log or NAME-RUN.log.
 """
 
 import argparse
@@ -172,6 +172,7 @@ def main():
     parser.add_argument("--cpu", default="max,-smap")
     parser.add_argument("--reference", action="store_true",
                         help="the kernel is Xen: leave out runs that are known to end it")
+    parser.add_argument("--long", action="store_true", help="the long boots, and only they")
     parser.add_argument("--args", default="", help="more words for the test kernels")
     parser.add_argument("--append", default="", help="more words for the hypervisor")
     parser.add_argument("--slow", type=float, default=float(os.environ.get("GUEST_SLOW", "1")),
@@ -188,7 +189,8 @@ def main():
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         runs = [(name, *run) for name in wanted or names for run in runs_of(name)
-                if not (args.reference and run[1].get("reference") == "no")]
+                if (run[1].get("long") == "yes") == args.long
+                and not (args.reference and run[1].get("reference") == "no")]
         for outcome in pool.map(lambda run: run_one(args, *run), runs):
             bad = outcome.failed_names()
             passed += outcome.passed

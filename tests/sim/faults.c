@@ -15,10 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARGS_BYTES     (2 * PAGE_SIZE)
-#define FAILURES_MAX   200       /* allocations of one call: far more than any should make */
-#define ID_TABLE_BYTES PAGE_SIZE /* core/domain.c: a leaf, with the zone behind it */
-#define LEFT_OUT       3
+#define ARGS_BYTES   (2 * PAGE_SIZE)
+#define FAILURES_MAX 200 /* allocations of one call: far more than any should make */
+#define LEFT_OUT     3
 
 static struct faults_count own_count;
 struct faults_count *faults_count = &own_count;
@@ -231,16 +230,6 @@ static bool has_made_vcpus(struct trial *t)
            snapshot_value(&after, "vCPUs", op.domain) > snapshot_value(&before, "vCPUs", op.domain);
 }
 
-/* createdomain: is all that is there now a part of the table of ids? */
-static bool has_made_id_table(struct trial *t)
-{
-    struct xen_domctl op;
-
-    return read_domctl(t, &op) && op.cmd == XEN_DOMCTL_createdomain &&
-           snapshot_value(&after, "heap bytes of all", 0) ==
-               snapshot_value(&before, "heap bytes of all", 0) + ID_TABLE_BYTES;
-}
-
 /* A mapping: did it get a chunk of handles, and then no further? */
 static bool has_made_handles(struct trial *t)
 {
@@ -268,7 +257,7 @@ static void must_be_as_before(struct trial *t, long result)
     look(t->a, &after);
     if (!now.is_comparable)
         return;
-    if (has_made_vcpus(t) || has_made_id_table(t) || has_made_handles(t)) {
+    if (has_made_vcpus(t) || has_made_handles(t)) {
         now.is_comparable = false;
         return;
     }

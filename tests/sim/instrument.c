@@ -151,6 +151,7 @@ mfn_t __real_page_alloc_below(unsigned order, unsigned max_addr_bits, unsigned f
 void __real_page_free(mfn_t mfn, unsigned order);
 void __real_page_free_range(mfn_t first, uint64_t count);
 void __real_page_free_block(mfn_t mfn, unsigned order, bool is_zero);
+void __real_page_free_run(mfn_t first, uint64_t count, bool is_zero);
 void __real_page_zero(mfn_t mfn, unsigned order);
 
 /* Where anything has been poisoned: the process may use the addresses again after the run. */
@@ -226,6 +227,12 @@ void __wrap_page_free_block(mfn_t mfn, unsigned order, bool is_zero)
 {
     frames_close(mfn, BIT(order));
     __real_page_free_block(mfn, order, is_zero);
+}
+
+void __wrap_page_free_run(mfn_t first, uint64_t count, bool is_zero)
+{
+    frames_close(first, count);
+    __real_page_free_run(first, count, is_zero);
 }
 
 /* ---- small objects ----------------------------------------------------------------------------

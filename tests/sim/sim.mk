@@ -12,7 +12,7 @@ endif
 SIM_CFLAGS := -std=gnu11 -O1 -g -fno-common -fno-pie -fno-omit-frame-pointer -fno-strict-aliasing \
               -fvisibility=hidden $(SIM_SANITIZE) \
               -Wall -Wextra -Werror -Wundef -Wno-unused-parameter -Wno-sign-compare $(SIM_LENIENT) $(XENDEFS) $(SIM_INCLUDES)
-SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block \
+SIM_WRAPS  := page_alloc page_alloc_below page_free page_free_range page_free_block page_free_run \
               page_zero heap_alloc heap_alloc_for heap_zalloc heap_zalloc_for heap_zalloc_array heap_free page_conceal \
               page_assign page_assign_traded page_expose page_steal page_steal_traded event_send event_raise_virq \
               event_raise_global_virq event_raise_pirq event_bind_interdomain event_bind_vcpu event_set_priority \

@@ -93,6 +93,7 @@ class Scenario:
     PRELUDE = ""  # shell text before the commands: functions for all of them
     GUESTS = False  # dom0 has what guests are made of
     KRYPTON_ONLY = False
+    LONG = False  # only in `make test-long`
     MEM, CPUS, MACHINE, CPU = 3072, 1, "pc", "max"
     XEN_ARGS = DOM0_ARGS = ""
     DISKS, NETS = (), ()
@@ -138,6 +139,10 @@ class Scenario:
         self.said = parse_script(guest.text(start, guest.seen))
 
     # Services
+
+    def words(self, key):
+        """What was said but for the hypervisor's own lines, which share the serial line."""
+        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
 
     def keep(self, guest):
         self.console = guest.text()

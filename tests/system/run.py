@@ -11,17 +11,17 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["guests", "guest_ends", "guest_devices", "dom0_pc", "dom0_q35", "interrupts", "cpus",
+FILES = ["guests", "many", "guest_ends", "guest_devices", "dom0_pc", "dom0_q35", "interrupts", "cpus",
          "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
 
 
-def scenarios():
+def scenarios(want_long):
     found = []
     for name in FILES:
         module = importlib.import_module(name)
         found += [thing for thing in vars(module).values()
                   if isinstance(thing, type) and issubclass(thing, Scenario)
-                  and thing.__module__ == name and thing.checks()]
+                  and thing.__module__ == name and thing.checks() and thing.LONG == want_long]
     return found
 
 
@@ -36,16 +36,17 @@ def main():
     parser.add_argument("--folder", default="build/system", help="for logs and disks")
     parser.add_argument("--jobs", type=int, default=int(os.environ.get("SYSTEM_JOBS", "2")),
                         help="machines at a time")
+    parser.add_argument("--long", action="store_true", help="the long scenarios, and only they")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("only", nargs="*", help="run the checks whose names contain a word")
     args = parser.parse_args()
     if args.list:
-        for kind in scenarios():
+        for kind in scenarios(args.long):
             for check in kind.checks():
                 print("%s/%s" % (kind.name(), check[len("check_"):]))
         return 0
     os.makedirs(args.folder, exist_ok=True)
-    return Runner(Context(args, os.path.abspath(args.folder)), args.only, args.jobs).run(scenarios())
+    return Runner(Context(args, os.path.abspath(args.folder)), args.only, args.jobs).run(scenarios(args.long))
 
 
 if __name__ == "__main__":

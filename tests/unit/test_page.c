@@ -143,6 +143,41 @@ static void test_assign_release(void **state)
     assert_int_equal(page_free_count(), RAM);
 }
 
+/* A domain's end: in parts, neighbours or not, and around what others hold. */
+static void test_release_all(void **state)
+{
+    mfn_t mfn = page_alloc(3, 0), other = page_alloc(0, 0);
+
+    assert_int_equal(page_assign(&alice, mfn, 3), 0);
+    assert_int_equal(page_assign(&alice, other, 0), 0);
+    memset(frame_to_virt(mfn), 0xab, 8 * PAGE_SIZE);
+    assert_true(page_get(page_of(mfn + 2), 1));
+    page_of(mfn + 4)->flush_epoch = 78;
+    domain_memory_set_dying(&alice);
+
+    assert_true(domain_memory_release(&alice, 5));
+    assert_int_equal(memory_fake_sync_epoch, 78);
+    assert_int_equal(domain_memory_first(&alice), mfn + 5);
+    assert_int_equal(alice.page_count, 4);
+    assert_int_equal(alice.dying_count, 1);
+    assert_int_equal(page_free_count(), RAM - 5);
+    assert_true(domain_memory_release(&alice, 4));
+    assert_false(domain_memory_release(&alice, 4));
+    assert_int_equal(domain_memory_first(&alice), PAGE_NONE);
+    assert_false(domain_memory_is_empty(&alice));
+    assert_int_equal(page_state(page_of(mfn + 2)), PAGE_DYING);
+    assert_int_equal(*(uint8_t *)frame_to_virt(mfn + 2), 0xab);
+
+    page_put(page_of(mfn + 2));
+    assert_true(domain_memory_is_empty(&alice));
+    assert_int_equal(page_free_count(), RAM);
+    memory_fake_check();
+    assert_int_equal(page_alloc(3, PAGE_ZERO), mfn);
+    for (unsigned i = 0; i < 8 * PAGE_SIZE; i++)
+        assert_int_equal(((uint8_t *)frame_to_virt(mfn))[i], 0);
+    page_free(mfn, 3);
+}
+
 static void test_limits(void **state)
 {
     mfn_t mfn = page_alloc(4, 0);
@@ -251,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_high_memory_first, start, stop),
         cmocka_unit_test_setup_teardown(test_zero, start, stop),
         cmocka_unit_test_setup_teardown(test_assign_release, start, stop),
+        cmocka_unit_test_setup_teardown(test_release_all, start, stop),
         cmocka_unit_test_setup_teardown(test_limits, start, stop),
         cmocka_unit_test_setup_teardown(test_steal, start, stop),
         cmocka_unit_test_setup_teardown(test_steal_traded, start, stop),

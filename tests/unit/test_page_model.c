@@ -268,11 +268,10 @@ static void tear_down(void)
             page_free(mfn, 0);
     }
     for (unsigned i = 0; i < OWNERS; i++) {
-        uint32_t mfn;
-
         domain_memory_set_dying(&accounts[i]);
-        while ((mfn = domain_memory_first(&accounts[i])) != PAGE_NONE)
-            assert_int_equal(page_release(&accounts[i], page_of(mfn)), 0);
+        while (domain_memory_release(&accounts[i], 1 + i * 100))
+            assert_true(accounts[i].dying_count == 0);
+        assert_int_equal(domain_memory_first(&accounts[i]), PAGE_NONE);
         assert_true(domain_memory_is_empty(&accounts[i]));
     }
     memory_fake_check();

@@ -73,6 +73,11 @@ static inline void arch_cpu_relax(void)
     sim_relax();
 }
 
+static inline void arch_page_clear(void *page)
+{
+    __builtin_memset(page, 0, PAGE_SIZE);
+}
+
 static inline void arch_interleave(void)
 {
     if (--sim_interleave_in < 0)

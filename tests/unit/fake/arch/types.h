@@ -45,6 +45,11 @@ static inline void arch_cpu_relax(void)
     thrd_yield();
 }
 
+static inline void arch_page_clear(void *page)
+{
+    __builtin_memset(page, 0, PAGE_SIZE);
+}
+
 static inline void arch_interleave(void)
 {
 }
