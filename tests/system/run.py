@@ -11,8 +11,9 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["guests", "guest_ends", "guest_devices", "guest_io", "dom0_pc", "dom0_q35", "interrupts",
-         "cpus", "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
+FILES = ["guests", "guest_ends", "guest_devices", "guest_io", "guest_grub", "dom0_pc", "dom0_q35",
+         "interrupts", "cpus", "console", "options", "payloads", "bad_input", "crash", "cd",
+         "build_twice"]
 
 
 def scenarios():
