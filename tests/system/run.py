@@ -11,9 +11,9 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["guests", "guest_ends", "guest_devices", "guest_driver", "guest_io", "guest_grub", "dom0_pc", "dom0_q35",
-         "interrupts", "cpus", "console", "options", "payloads", "bad_input", "crash", "cd",
-         "build_twice"]
+FILES = ["guests", "guest_ends", "guest_devices", "guest_driver", "guest_io", "guest_grub",
+         "guest_qdisk", "dom0_pc", "dom0_q35", "interrupts", "cpus", "console", "options", "payloads",
+         "bad_input", "crash", "cd", "build_twice"]
 
 
 def scenarios():
@@ -37,16 +37,18 @@ def main():
     parser.add_argument("--folder", default="build/system", help="for logs and disks")
     parser.add_argument("--jobs", type=int, default=int(os.environ.get("SYSTEM_JOBS", "2")),
                         help="machines at a time")
+    parser.add_argument("--long", action="store_true", help="also those that take long")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("only", nargs="*", help="run the checks whose names contain a word")
     args = parser.parse_args()
+    kinds = [kind for kind in scenarios() if args.long or not kind.LONG]
     if args.list:
-        for kind in scenarios():
+        for kind in kinds:
             for check in kind.checks():
                 print("%s/%s" % (kind.name(), check[len("check_"):]))
         return 0
     os.makedirs(args.folder, exist_ok=True)
-    return Runner(Context(args, os.path.abspath(args.folder)), args.only, args.jobs).run(scenarios())
+    return Runner(Context(args, os.path.abspath(args.folder)), args.only, args.jobs).run(kinds)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,15 @@ sys.path.insert(0, os.path.dirname(HERE))
 from krtools import debian, rootfs  # noqa: E402
 from krtools.cpio import Archive  # noqa: E402
 
-PACKAGES = ["qemu-system-xen", "qemu-utils"]
+PACKAGES = ["qemu-system-xen", "qemu-system-data", "qemu-utils"]
 PROGRAMS = {"usr/libexec/xen-qemu-system-i386", "usr/bin/qemu-img"}
+DATA = {"usr/share/qemu/keymaps/en-us"}  # libxl asks for a VNC display that nobody sees
 
 
 def archive():
     names = debian.closure(PACKAGES, lambda name: name.startswith("lib") or name == "zlib1g")
     out = Archive()
-    rootfs.add_packages(out, debian.fetch(names), PACKAGES, lambda path: path in PROGRAMS)
+    rootfs.add_packages(out, debian.fetch(names), PACKAGES, lambda path: path in PROGRAMS, lambda path: path in DATA)
     return out.bytes()
 
 
