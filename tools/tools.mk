@@ -35,6 +35,10 @@ $(DOM0_STAMP): $(wildcard tools/dom0/* tools/dom0/demo/*) $(addprefix tools/krto
 	$(Q)python3 tools/dom0/build.py --out $(B)/dom0
 	$(Q)touch $@
 
+# For what needs QEMU inside dom0.
+$(B)/dom0/qemu.cpio: tools/dom0/qemu.py tools/krtools/rootfs.py tools/krtools/debian.py | $(DOM0_STAMP)
+	$(Q)python3 tools/dom0/qemu.py --out $@
+
 dom0: $(DOM0_STAMP) ## the dom0 image from Debian's packages
 
 RUN_OPTIONS = --kernel '$(KERNEL)' $(if $(MEM),--mem '$(MEM)') $(if $(CPUS),--cpus '$(CPUS)') \

@@ -92,6 +92,7 @@ class Scenario:
     SCRIPT = {}
     PRELUDE = ""  # shell text before the commands: functions for all of them
     GUESTS = False  # dom0 has what guests are made of
+    ARCHIVES = ()  # put behind the initramfs besides: files beside it
     KRYPTON_ONLY = False
     LONG = False  # only in `make test-long`
     MEM, CPUS, MACHINE, CPU = 3072, 1, "pc", "max"
@@ -122,6 +123,7 @@ class Scenario:
             machine=self.MACHINE, cpu=cpu, cpus=self.CPUS, mem=self.MEM, disks=list(self.DISKS),
             nets=list(self.NETS), xen_args=self.XEN_ARGS, dom0_args=self.DOM0_ARGS,
             guests=args.guests if self.GUESTS else "", extra=list(self.QEMU_ARGS),
+            archives=[os.path.join(os.path.dirname(args.initrd), name) for name in self.ARCHIVES],
             files={"command": self.PRELUDE + script_of(self.SCRIPT)})
 
     def run(self):

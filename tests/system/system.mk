@@ -3,5 +3,5 @@
 test-system: $(KERNEL) $(B)/dom0/stamp ## Debian's dom0 on the hypervisor in QEMU (ONLY="clients storage")
 	$(Q)python3 tests/system/run.py --kernel '$(KERNEL)' $(ONLY)
 
-test-system-long: $(KERNEL) $(B)/dom0/stamp
+test-system-long: $(KERNEL) $(B)/dom0/stamp $(B)/dom0/qemu.cpio
 	$(Q)SYSTEM_JOBS=1 python3 tests/system/run.py --kernel '$(KERNEL)' --long $(ONLY)

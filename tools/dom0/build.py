@@ -33,7 +33,7 @@ UTIL_LINUX = {"usr/bin/flock"}
 
 MODULES = """
     xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-acpi-processor
-    xen-blkback xen-netback bridge loop
+    xen-blkback xen-netback bridge loop dm-mod xen-blkfront xen-netfront
     nvme ahci sd_mod virtio_pci virtio_blk virtio_net e1000e e1000
 """.split()
 
@@ -97,7 +97,7 @@ def build(out):
     os.makedirs(out, exist_ok=True)
     say("asking apt for Debian's kernel and Xen tools")
     tools = debian.closure(TOOL_PACKAGES + EXTRA_PACKAGES, wanted_dependency)
-    inside = debian.closure(guests.PACKAGES, wanted_dependency)
+    inside = debian.closure(guests.PACKAGES + guests.DOM0_PACKAGES, wanted_dependency)
     kernel_package = next(name for name in debian.depends([KERNEL_PACKAGE])[KERNEL_PACKAGE]
                           if name.startswith("linux-image-"))
     wanted = sorted({*tools, *inside, kernel_package})
@@ -113,7 +113,7 @@ def build(out):
     replace(os.path.join(out, "release"), (release + "\n").encode())
     say("kernel %s, %d modules, %d files, %.1f MB (%.1f MB packed)"
         % (release, count, len(archive.paths()), len(raw) / 1e6, len(packed) / 1e6))
-    parts = guests.archive({name: debs[name] for name in inside}, kernel, release, modules).bytes()
+    parts = guests.archive({name: debs[name] for name in inside}, kernel, release, modules, archive).bytes()
     replace(os.path.join(out, "guests.cpio"), parts)
     say("for guests: %.1f MB" % (len(parts) / 1e6))
 

@@ -5,15 +5,20 @@
 gzip, which the domain builder unpacks in a tenth of the time: that counts where the CPU is emulated.
 /guest/initrd is a small initramfs for guests, not packed for the same reason. /demo has what a person
 may try, and lib, shell functions that create guests and talk to them over their consoles.
+/guest/driver is what turns dom0's own initramfs into that of a driver domain, /guest/grub.bin Debian's
+GRUB as a guest's kernel. LVM and mke2fs are for dom0 itself, which makes disks for guests.
 """
 import os
 
-from krtools import bzimage, rootfs
+from krtools import bzimage, debian, rootfs
 from krtools.cpio import Archive
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = ["busybox-static", "e2fsprogs"]
-PROGRAMS = {"bin/busybox", "sbin/mke2fs", "sbin/e2fsck"}
+PROGRAMS = {"bin/busybox", "sbin/mke2fs", "sbin/e2fsck", "sbin/resize2fs"}
+DOM0_PACKAGES = ["lvm2", "e2fsprogs", "grub-xen-host"]
+DOM0_PROGRAMS = {"sbin/lvm", "sbin/mke2fs"}
+GRUB = "usr/lib/grub-xen/grub-x86_64-xen.bin"
 # jbd2 asks the crypto layer for the last one by name
 MODULES = ["xen-blkfront", "xen-netfront", "ext4", "crc32c_generic"]
 FOLDERS = ("proc", "sys", "dev", "tmp", "mnt")
@@ -40,11 +45,22 @@ def guest_initramfs(debs, release, modules):
     return archive.bytes()
 
 
-def archive(debs, kernel, release, modules):
+def add_dom0_tools(out, debs, dom0):
+    rootfs.add_packages(out, debs, DOM0_PACKAGES, lambda path: path in DOM0_PROGRAMS, present=dom0)
+    out.file("etc/lvm/lvm.conf", read("lvm.conf"))
+    for path, _, data in debian.files(debs["grub-xen-host"], lambda path: path == GRUB):
+        out.file("guest/grub.bin", data)
+
+
+def archive(debs, kernel, release, modules, dom0):
+    """`dom0`: the archive behind which this one is put."""
     out = Archive()
+    add_dom0_tools(out, debs, dom0)
     out.file("guest/vmlinuz", kernel)
     out.file("guest/vmlinuz-gz", bzimage.repack(kernel, "gzip"))
     out.file("guest/initrd", guest_initramfs(debs, release, modules))
+    out.file("guest/driver/init", read("guest-init"), 0o755)
+    out.file("guest/driver/services", read("driver-services"))
     for name in sorted(os.listdir(os.path.join(HERE, "demo"))):
         out.file("demo/" + name, read("demo", name), 0o755)
     return out

@@ -31,6 +31,7 @@ class Options:
     dom0_kernel: str = "build/dom0/vmlinuz"
     initrd: str = "build/dom0/initrd.gz"
     guests: str = ""  # archive with what guests are made of, put behind the initramfs
+    archives: list = field(default_factory=list)  # further ones
     iso: str = ""
     qemu: str = "qemu-system-x86_64"
     machine: str = "pc"
@@ -103,7 +104,7 @@ def net_arguments(nets):
 def appended_initrd(options):
     """The initramfs with further archives behind it; later files win, the kernel reads all."""
     data = b""
-    for path in filter(None, (options.initrd, options.guests)):
+    for path in filter(None, (options.initrd, options.guests, *options.archives)):
         with open(path, "rb") as file:
             data += bytes(-len(data) % 4) + file.read()
     if not options.files:

@@ -86,9 +86,11 @@ def soft_needs(info):
                         value.split("pre:")[1].split("post:")[0].split())
 
 
-def add_packages(archive, debs, owners, wanted_program, wanted_data=lambda path: False, libraries=()):
+def add_packages(archive, debs, owners, wanted_program, wanted_data=lambda path: False, libraries=(),
+                 present=()):
     """Adds the owners' programs, data of any package and then, until nothing is missing, the
-    libraries that the programs name, from any package; `libraries` are wanted besides."""
+    libraries that the programs name, from any package; `libraries` are wanted besides. Libraries of
+    the archive `present`, which is to be unpacked first, are left out."""
     programs, found, links = [], {}, {}
     for package in sorted(debs):
         for path, member, data in debian.files(debs[package], lambda p: wanted_program(p)
@@ -112,10 +114,13 @@ def add_packages(archive, debs, owners, wanted_program, wanted_data=lambda path:
             continue
         archive.file(path, data, mode)
         queue += Elf(data).needed() if is_elf(data) else []
-    add_libraries(archive, queue, found, links)
+    add_libraries(archive, queue, found, links, present)
 
 
-def add_libraries(archive, queue, libraries, links):
+LIBRARIES = "usr/lib/x86_64-linux-gnu/"
+
+
+def add_libraries(archive, queue, libraries, links, present=()):
     """Names are unique over the library folders, so links are followed by name."""
     content = {os.path.basename(path): data for path, data in libraries.items()}
     target = {os.path.basename(path): os.path.basename(to) for path, to in links.items()
@@ -123,7 +128,7 @@ def add_libraries(archive, queue, libraries, links):
     seen = set()
     while queue:
         name = queue.pop()
-        if name in seen:
+        if name in seen or LIBRARIES + name in present:
             continue
         seen.add(name)
         real = name
@@ -131,9 +136,10 @@ def add_libraries(archive, queue, libraries, links):
             if real not in target or target[real] == real:
                 raise debian.Error("no package of the image has the library " + name)
             real = target[real]
-        archive.file("usr/lib/x86_64-linux-gnu/" + name, content[real], 0o755)
+        archive.file(LIBRARIES + name, content[real], 0o755)
         queue += Elf(content[real]).needed()
-    archive.symlink("usr/lib64/ld-linux-x86-64.so.2", "../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+    if not present:
+        archive.symlink("usr/lib64/ld-linux-x86-64.so.2", "../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
 
 
 def add_busybox(archive):
