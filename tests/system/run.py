@@ -11,8 +11,8 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["guests", "guest_ends", "guest_console", "guest_devices", "dom0_pc", "dom0_q35", "interrupts", "cpus",
-         "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
+FILES = ["guests", "guest_ends", "guest_console", "guest_store", "guest_devices", "dom0_pc", "dom0_q35",
+         "interrupts", "cpus", "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
 
 
 def scenarios():
