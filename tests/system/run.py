@@ -11,7 +11,7 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["guests", "guest_ends", "guest_console", "guest_store", "guest_devices", "dom0_pc", "dom0_q35",
+FILES = ["guests", "guest_ends", "guest_console", "guest_store", "guest_cpus", "guest_devices", "dom0_pc", "dom0_q35",
          "interrupts", "cpus", "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
 
 
