@@ -42,6 +42,7 @@ needs() {
         echo "/usr/include/cmocka.h libcmocka-dev"
         echo "/usr/include/Zydis/Zydis.h libzydis-dev"
         echo "/usr/lib/gcc/x86_64-linux-gnu/*/libasan.so libgcc-12-dev"
+        echo "gdb gdb"
         echo "xz xz-utils"
         echo "zstd zstd"
         echo "lz4 lz4" ;;

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Compares what the documents list with the source: command line options, debug keys, lock ranks,
-and the files that the documents name or link to.
+the files that the documents name or link to, and the figures of README that are easily counted.
 
 Prints a line for each difference and exits with 1 when there is one.
 """
 import glob
 import os
 import re
+import subprocess
 import sys
 
 SOURCES = ("lib", "core", "boot", "drv", "arch")
@@ -17,6 +18,9 @@ RANK = re.compile(r"^\s*LOCK_RANK_(\w+) = (\d+),", re.M)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # A file of ours in backquotes; patterns are fine.
 FILE = re.compile(r"`((?:arch|bench|boot|core|docs|drv|include|lib|tests|tools)/[\w./*-]+\.\w+)`")
+
+LINES = re.compile(r"([\d,]+) lines of code \(`make loc`\), and ([\d,]+) KiB packed")
+TOLERANCE = 0.05  # of a figure in README, so that not every change needs another one
 
 
 def read(path):
@@ -83,9 +87,27 @@ def files():
                 yield "%s: names %s, which does not exist" % (path, name)
 
 
+def figures():
+    """Lines of code, and the packed image when there is one."""
+    match = LINES.search(" ".join(read("README.md").split()))
+    if not match:
+        yield "README.md: does not say how many lines of code there are, and how many KiB packed"
+        return
+    lines, kib = (int(text.replace(",", "")) for text in match.groups())
+    counted = subprocess.run(["tools/loc.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    yield from differs("lines of code", lines, int(counted.split()[-2]))
+    if os.path.exists("build/krypton.gz"):
+        yield from differs("KiB packed", kib, os.path.getsize("build/krypton.gz") // 1024)
+
+
+def differs(what, said, found):
+    if abs(said - found) > found * TOLERANCE:
+        yield "README.md: %d %s, there are %d" % (said, what, found)
+
+
 def main():
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-    differences = [line for check in (options, debug_keys, lock_ranks, files) for line in check()]
+    differences = [line for check in (options, debug_keys, lock_ranks, files, figures) for line in check()]
     for line in differences:
         print(line)
     return 1 if differences else 0

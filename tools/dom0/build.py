@@ -25,7 +25,8 @@ TOOL_PACKAGES = ["busybox-static", "xen-utils-4.17", "xen-utils-common", "xensto
 EXTRA_PACKAGES = ["libgcc-s1", "ncurses-base"]
 EXTRA_LIBRARIES = ["libgcc_s.so.1"]
 TERMINALS = ["linux", "vt100", "vt220", "xterm"]
-# The OCaml store is a second implementation of what xenstored does; 2 MB.
+# The OCaml store, a second implementation of what xenstored does, is with what guests are made of.
+SECOND_STORE = {XEN_BIN + "oxenstored": 0o755, "etc/xen/oxenstored.conf": 0o644}
 LEFT_OUT = {"oxenstored", "xenalyze", "xen-kdd", "xenpaging", "xen-access", "init-xenstore-domain"}
 ETC = {"etc/xen/xl.conf"}
 # Of what Debian's hotplug scripts call, busybox lacks this; the rest of its package is busybox's.
@@ -113,9 +114,12 @@ def build(out):
     replace(os.path.join(out, "release"), (release + "\n").encode())
     say("kernel %s, %d modules, %d files, %.1f MB (%.1f MB packed)"
         % (release, count, len(archive.paths()), len(raw) / 1e6, len(packed) / 1e6))
-    parts = guests.archive({name: debs[name] for name in inside}, kernel, release, modules, archive).bytes()
-    replace(os.path.join(out, "guests.cpio"), parts)
-    say("for guests: %.1f MB" % (len(parts) / 1e6))
+    parts = guests.archive({name: debs[name] for name in inside}, kernel, release, modules, archive)
+    for package in ("xen-utils-4.17", "xen-utils-common"):
+        for path, _, data in debian.files(debs[package], lambda path: path in SECOND_STORE):
+            parts.file(path, data, SECOND_STORE[path])
+    replace(os.path.join(out, "guests.cpio"), parts.bytes())
+    say("for guests: %.1f MB" % (len(parts.bytes()) / 1e6))
 
 
 def main():
