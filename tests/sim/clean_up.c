@@ -65,9 +65,12 @@ static unsigned handles_find(const struct actor *a, uint32_t *handles)
     const struct grant_table *gt = a->domain->grants;
     unsigned count = 0;
 
-    for (uint32_t h = 0; h < grant_handle_count(gt); h++)
-        if (grant_mapping_at(gt, h)->flags != 0 && count < HANDLES_MAX)
+    for (uint32_t h = 0; h < grant_handle_count(gt); h++) {
+        uint16_t flags = grant_mapping_at(gt, h)->flags;
+
+        if (flags != 0 && !(flags & GRANT_MAPPING_BUSY) && count < HANDLES_MAX)
             handles[count++] = h;
+    }
     return count;
 }
 
@@ -80,26 +83,60 @@ static uint64_t host_address(struct actor *a, uint64_t address, bool by_entry)
     return address - first < PAGE_SIZE ? slot_va((address - first) / 8) : 0;
 }
 
+/* What a handle stands for. Its owner stays while there is one; but another CPU, if it is a thread,
+ * may just have ended it. */
+static mfn_t handle_frame(const struct grant_mapping *m)
+{
+    struct domain_memory *memory = domain_memory_of(m->owner_id);
+    const struct grant_active *active =
+        memory ? grant_active(container_of(memory, struct domain, memory), m->ref, false) : NULL;
+
+    return active ? active->mfn : MFN_INVALID;
+}
+
+static bool handle_try(struct actor *a, uint32_t handle, uint64_t host_addr, mfn_t mfn)
+{
+    struct gnttab_unmap_grant_ref op = {
+        .host_addr = host_addr, .dev_bus_addr = mfn << PAGE_SHIFT, .handle = handle, .status = 1};
+
+    return grant_call(a, GNTTABOP_unmap_grant_ref, &op, sizeof(op), 1) == 0 &&
+           op.status == GNTST_okay;
+}
+
 /* Which entry a handle is for nobody says: it is unmapped with the one that fits. */
 static void handle_end(struct actor *a, uint32_t handle, const struct foreign_entry *found,
                        unsigned count)
 {
     const struct grant_mapping *m = grant_mapping_at(a->domain->grants, handle);
-    bool by_entry = m->flags & GRANT_MAPPING_PTE, has_host = m->flags & GRANT_MAPPING_HOST;
+    bool by_entry = m->flags & GRANT_MAPPING_PTE;
     bool is_readonly = m->flags & GRANT_MAPPING_READONLY;
+    mfn_t mfn = handle_frame(m);
+
+    if (!(m->flags & GRANT_MAPPING_HOST)) {
+        handle_try(a, handle, 0, mfn);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (pte_frame(found[i].entry) == mfn && is_readonly == !(found[i].entry & PTE_RW) &&
+            handle_try(a, handle, host_address(a, found[i].address, by_entry), mfn))
+            return;
+}
+
+/* The entries that are left, but for those that a handle which could not be ended needs yet. */
+static void entries_end(struct actor *a)
+{
+    struct foreign_entry found[CANDIDATES];
+    uint32_t handles[HANDLES_MAX];
+    unsigned count = foreign_find(a, found), handle_count = handles_find(a, handles);
 
     for (unsigned i = 0; i < count; i++) {
-        struct gnttab_unmap_grant_ref op = {
-            .host_addr = has_host ? host_address(a, found[i].address, by_entry) : 0,
-            .dev_bus_addr = pte_frame(found[i].entry) << PAGE_SHIFT,
-            .handle = handle,
-            .status = 1};
+        bool is_needed = false;
 
-        if (has_host && is_readonly != !(found[i].entry & PTE_RW))
-            continue;
-        if (grant_call(a, GNTTABOP_unmap_grant_ref, &op, sizeof(op), 1) == 0 &&
-            op.status == GNTST_okay)
-            return;
+        for (unsigned h = 0; h < handle_count; h++)
+            is_needed |= handle_frame(grant_mapping_at(a->domain->grants, handles[h])) ==
+                         pte_frame(found[i].entry);
+        if (!is_needed)
+            mmu_update_one(a, found[i].address, 0);
     }
 }
 
@@ -117,9 +154,7 @@ static void foreign_memory_give_back(struct actor *a)
     handle_count = handles_find(a, handles);
     for (unsigned i = 0; i < handle_count; i++)
         handle_end(a, handles[i], found, count);
-    count = foreign_find(a, found);
-    for (unsigned i = 0; i < count; i++)
-        mmu_update_one(a, found[i].address, 0);
+    entries_end(a);
 }
 
 static void ports_close(struct actor *a)
