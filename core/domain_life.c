@@ -159,7 +159,7 @@ int domain_set_vcpu_max(struct domain *d, unsigned count)
     d->vcpus = heap_zalloc_array(&d->memory, count, sizeof(*d->vcpus));
     if (!d->vcpus)
         return -ENOMEM;
-    __atomic_store_n(&d->vcpu_max, count, __ATOMIC_RELEASE);
+    d->vcpu_max = count;
     return 0;
 }
 

@@ -358,7 +358,7 @@ static void fifo_vcpu_free(struct vcpu *v)
 
     if (fv == NULL)
         return;
-    v->events.fifo = NULL;
+    __atomic_store_n(&v->events.fifo, NULL, __ATOMIC_RELEASE);
     arch_frame_unpin(virt_to_frame(fv->control));
     heap_free(fv);
 }
@@ -375,7 +375,7 @@ int event_fifo_leave(struct domain *d)
         return -EBUSY;
     }
     f = d->events.fifo;
-    d->events.fifo = NULL;
+    __atomic_store_n(&d->events.fifo, NULL, __ATOMIC_RELEASE);
     domain_for_each_vcpu(d, v, i) fifo_vcpu_free(v);
     for (uint32_t number = 0; number < d->events.port_count; number++)
         event_port_get(d, number)->last_queue = EVENT_QUEUE_NONE;

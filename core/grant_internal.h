@@ -69,15 +69,15 @@ struct grant_chunk {
 
 struct grant_table {
     struct spinlock lock;
-    _Atomic uint8_t version;            /* [g] to change: 1 or 2 */
-    uint8_t version_max;                /* [I] */
-    bool is_dead;                       /* [g] the domain dies: no new use, the frames are gone */
-    uint32_t frame_max;                 /* [I] */
-    uint32_t frame_count, status_count; /* [g] */
-    uint32_t pinned_count;              /* [g] active entries in use */
-    void **frames;                      /* [g] shared frames, by hypervisor address */
-    grant_status_t **status;            /* [g] version 2 */
-    struct grant_active **active;       /* [g] per shared frame, on demand */
+    _Atomic uint8_t version; /* [g] to change: 1 or 2 */
+    uint8_t version_max;     /* [I] */
+    bool is_dead;            /* [g] the domain dies: no new use, the frames are gone */
+    uint32_t frame_max;      /* [I] */
+    _Atomic uint32_t frame_count, status_count; /* [g] to change */
+    uint32_t pinned_count;                      /* [g] active entries in use */
+    void **frames;                              /* [g] shared frames, by hypervisor address */
+    grant_status_t **status;                    /* [g] version 2 */
+    struct grant_active **active;               /* [g] per shared frame, on demand */
 
     struct spinlock maptrack_lock;
     uint32_t chunk_max;         /* [I] */

@@ -62,15 +62,15 @@ struct domain {
     uint16_t id;              /* [I] */
     bool is_privileged;       /* [I] the control domain */
     _Atomic bool is_dying;    /* [d] to set */
-    bool is_shutdown;         /* [d] */
+    _Atomic bool is_shutdown; /* [d] to set */
     uint8_t shutdown_reason;  /* [d] xen/sched.h SHUTDOWN_*, or a code set beforehand */
     bool has_shutdown_code;   /* [d] SCHEDOP_shutdown_code was used */
     uint8_t destroy_step;     /* progress of domain_destroy(), under the control lock */
     _Atomic uint32_t refs;    /* [a] last put frees the structure */
     struct domain *dead_next; /* after the last put */
     struct spinlock lock;
-    unsigned vcpu_max;   /* [I] once not 0 */
-    struct vcpu **vcpus; /* [a] entries NULL until created */
+    _Atomic unsigned vcpu_max; /* [I] once not 0; set after `vcpus` */
+    struct vcpu **vcpus;       /* [a] entries NULL until created */
     struct domain_memory memory;
     uint64_t claimed_pages; /* under the claim lock (core/memory.c) */
     struct domain_events events;
