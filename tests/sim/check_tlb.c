@@ -164,7 +164,7 @@ static bool is_domains(const struct page *p)
 void sim_tlb_hit(const struct sim_cpu *cpu, const struct sim_tlb_entry *e, bool is_write)
 {
     const struct page *p = page_of(e->mfn);
-    uint32_t type = __atomic_load_n(&p->type, __ATOMIC_RELAXED);
+    uint32_t type = p->type;
 
     RULE(
         "TLB", e->use == sim_frame_use(e->mfn) && is_domains(p),

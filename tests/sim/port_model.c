@@ -42,7 +42,7 @@ static struct raise raise_begin(struct domain *d, uint32_t number)
 {
     const struct port_model *m = port_model(d, number);
 
-    return m && number != 0 ? (struct raise){d, number, m->ends} : (struct raise){NULL};
+    return m && number != 0 ? (struct raise){d, number, m->ends} : (struct raise){0};
 }
 
 /* Was taken at once, or the port is another one by now, if the number of ends has changed. */
@@ -65,7 +65,7 @@ int __wrap_event_send(struct domain *d, uint32_t number)
 {
     const struct event_port *port = event_port_get(d, number);
     struct event_port before = port ? *port : (struct event_port){0};
-    struct raise from = raise_begin(d, number), to = {NULL};
+    struct raise from = raise_begin(d, number), to = {0};
     int rc;
 
     if (before.state == EVENT_IPI)
@@ -98,7 +98,7 @@ void __real_event_raise_global_virq(unsigned virq);
 void __wrap_event_raise_global_virq(unsigned virq)
 {
     struct vcpu *v = control_domain ? domain_vcpu(control_domain, 0) : NULL;
-    struct raise r = v ? raise_begin(v->domain, v->events.virq_port[virq]) : (struct raise){NULL};
+    struct raise r = v ? raise_begin(v->domain, v->events.virq_port[virq]) : (struct raise){0};
 
     __real_event_raise_global_virq(virq);
     if (v)
