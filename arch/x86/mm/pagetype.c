@@ -166,12 +166,15 @@ static bool set_pinned(struct page *p, bool pinned)
     return true;
 }
 
+bool page_type_take_pin(struct page *p)
+{
+    return set_pinned(p, false);
+}
+
 void page_type_drop_pin(struct page *p)
 {
-    if (!set_pinned(p, false))
-        return;
-    page_type_put(p);
-    page_put(p);
+    if (page_type_take_pin(p))
+        page_typed_put(p);
 }
 
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)
