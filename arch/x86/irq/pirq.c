@@ -308,11 +308,12 @@ void arch_pirq_eoi(struct domain *d, unsigned number)
 
 int pirq_end(struct domain *d, unsigned number)
 {
-    const struct x86_domain_irqs *irqs = d->arch.irqs;
     uint32_t port = event_pirq_port(d, number);
+    const struct x86_domain_irqs *irqs;
 
     if (!pirq_get(d, number))
         return -EINVAL;
+    irqs = d->arch.irqs; /* there now: the domain may have got it at this moment */
     arch_pirq_eoi(d, number);
     return irqs->page && irqs->end_unmasks && port != 0 ? event_unmask(d, port) : 0;
 }
