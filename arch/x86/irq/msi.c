@@ -294,7 +294,9 @@ void msi_restore(struct pci_function *f)
     if (!irq)
         return;
     msi_write_control(f, f->msi_count, true);
+    spin_lock(&irq->lock);
     msi_write_message(irq);
+    spin_unlock(&irq->lock);
     for (unsigned i = 0; i < f->msi_count; i++) {
         spin_lock(&irq[i].lock);
         msi_mask_message(&irq[i], irq[i].is_masked);

@@ -18,13 +18,13 @@
 
 struct window {
     struct acpi_mcfg range;
-    uint8_t *buses[BUS_COUNT]; /* NULL until mapped */
+    _Atomic(uint8_t *) buses[BUS_COUNT]; /* NULL until mapped */
 };
 
 struct spinlock pci_lock = SPINLOCK_INIT(LOCK_RANK_PCI);
 static struct window *windows[ACPI_MCFG_MAX];
 static unsigned window_count;
-static uint32_t guest_address; /* what the control domain wrote to the address port */
+static _Atomic uint32_t guest_address; /* what the control domain wrote to the address port */
 
 void pci_init(const struct acpi_info *acpi)
 {
@@ -71,8 +71,9 @@ void pci_map_bus(uint16_t segment, uint8_t bus)
 static volatile void *memory_register(struct pci_address a, uint16_t offset)
 {
     struct window *w = window_of(a.segment, a.bus);
+    uint8_t *bus = w ? w->buses[a.bus] : NULL;
 
-    return w && w->buses[a.bus] ? w->buses[a.bus] + ((uint32_t)a.devfn << 12) + offset : NULL;
+    return bus ? bus + ((uint32_t)a.devfn << 12) + offset : NULL;
 }
 
 static uint32_t memory_read(struct pci_address a, uint16_t offset, unsigned bytes)
