@@ -180,6 +180,25 @@ void pci_write(struct pci_address a, uint16_t offset, unsigned bytes, uint32_t v
     spin_unlock_irqrestore(&pci_lock, flags);
 }
 
+void pci_memory_open(const struct pci_function *f, struct pci_memory_access *access)
+{
+    access->flags = spin_lock_irqsave(&pci_lock);
+    access->was_closed = false;
+    if (f->is_virtual) /* its physical function's bit counts */
+        return;
+    access->command = config_read(f->address, PCI_COMMAND, 2);
+    access->was_closed = !(access->command & PCI_COMMAND_MEMORY);
+    if (access->was_closed)
+        config_write(f->address, PCI_COMMAND, 2, access->command | PCI_COMMAND_MEMORY);
+}
+
+void pci_memory_close(const struct pci_function *f, const struct pci_memory_access *access)
+{
+    if (access->was_closed)
+        config_write(f->address, PCI_COMMAND, 2, access->command);
+    spin_unlock_irqrestore(&pci_lock, access->flags);
+}
+
 uint16_t pci_find_capability(struct pci_address a, uint8_t id)
 {
     uint8_t offset;
