@@ -58,6 +58,7 @@ bool desc_read(const struct cpu *cpu, uint16_t selector, uint64_t *desc)
 
     if (mfn == 0)
         return false;
-    *desc = *(uint64_t *)((char *)frame_to_virt(mfn) + (selector & ~PAGE_MASK & ~7));
+    *desc = __atomic_load_n((uint64_t *)frame_to_virt(mfn) + (selector & ~PAGE_MASK) / 8,
+                            __ATOMIC_RELAXED);
     return true;
 }

@@ -164,10 +164,21 @@ enum sim_end sim_machine_end(void)
     return machine.end;
 }
 
-/* What the panic said; NULL: there was none. */
-static const char *panic_text(void)
+/* What the panic said; NULL: there was none. Others may be writing, and a panic may have come in
+ * the middle of that, so the console's lock is not taken; strstr() would be looked at. */
+static __reads_unlocked const char *panic_text(void)
 {
-    return strstr(log_text, "Panic on CPU");
+    static const char wanted[] = "Panic on CPU";
+
+    for (size_t at = 0; at + sizeof(wanted) <= sizeof(log_text); at++) {
+        size_t same = 0;
+
+        while (wanted[same] && log_text[at + same] == wanted[same])
+            same++;
+        if (!wanted[same])
+            return log_text + at;
+    }
+    return NULL;
 }
 
 static void __noreturn machine_ends(enum sim_end end)

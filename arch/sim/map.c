@@ -128,18 +128,20 @@ uint64_t map_ram_count(void)
 void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned i = L4_SLOT_HV_FIRST; i <= L4_SLOT_HV_LAST; i++)
-        l4[i] = hv_l4[i];
+        pte_store(l4, i, hv_l4[i]);
 }
 
 void map_show_m2p(uint64_t *l4, bool visible)
 {
-    l4[L4_SLOT_HV_FIRST] = visible ? hv_l4[L4_SLOT_HV_FIRST] : 0;
+    pte_store(l4, L4_SLOT_HV_FIRST, visible ? hv_l4[L4_SLOT_HV_FIRST] : 0);
 }
 
 void m2p_set(mfn_t mfn, uint64_t pfn)
 {
     if (frame_is_valid(mfn) && mfn / FRAMES_PER_GIB < m2p_chunks_used)
-        ((uint64_t *)frame_to_virt(m2p_chunk(mfn / FRAMES_PER_GIB)))[mfn % FRAMES_PER_GIB] = pfn;
+        __atomic_store_n((uint64_t *)frame_to_virt(m2p_chunk(mfn / FRAMES_PER_GIB)) +
+                             mfn % FRAMES_PER_GIB,
+                         pfn, __ATOMIC_RELAXED);
 }
 
 unsigned m2p_chunk_count(void)

@@ -10,6 +10,7 @@
 #include <x86/cpu.h>
 #include <x86/lapic.h>
 #include <x86/map.h>
+#include <x86/pv.h>
 #include <x86/time.h>
 
 #include <xen/xen.h>
@@ -193,30 +194,33 @@ void arch_timer_program(uint64_t deadline_ns)
         wrmsr(MSR_TSC_DEADLINE, rdtsc() + wait_ns * tsc_khz / 1000000 + 1);
 }
 
+/* By words: the guest may be writing to it, and another CPU be giving it the same. */
 static void record_fill(struct vcpu_time_info *t)
 {
-    t->tsc_timestamp = tsc_at_start;
-    t->system_time = 0;
-    t->tsc_to_system_mul = scale.mul;
-    t->tsc_shift = scale.shift;
-    t->flags = cpu_features.invariant_tsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+    uint8_t flags = cpu_features.invariant_tsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+
+    __atomic_store_n(&t->tsc_timestamp, tsc_at_start, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->system_time, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->tsc_to_system_mul, scale.mul, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->tsc_shift, scale.shift, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->flags, flags, __ATOMIC_RELAXED);
 }
 
 /* Guests compute exactly what arch_time_ns() does, so the record never changes after this. The copy
  * is written only in the vCPU's own address space; who is not loaded gets it when it is. */
 void arch_vcpu_time_publish(struct vcpu *v)
 {
-    struct vcpu_time_info *t = &v->info->time;
+    struct vcpu_time_info *t = &pv_info(v)->time;
     uint64_t addr = __atomic_load_n(&v->time_guest_addr, __ATOMIC_RELAXED);
-    struct vcpu_time_info copy = {0};
+    uint32_t version = (__atomic_load_n(&t->version, __ATOMIC_RELAXED) + 1) | 1;
+    struct vcpu_time_info copy = {.version = version + 1};
 
-    __atomic_store_n(&t->version, (t->version + 1) | 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->version, version, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     record_fill(t);
-    __atomic_store_n(&t->version, (t->version | 1) + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->version, version + 1, __ATOMIC_RELEASE);
     if (addr && this_cpu()->arch.loaded == v) {
         record_fill(&copy);
-        copy.version = t->version;
         arch_vcpu_write_guest(v, addr, &copy, sizeof(copy));
     }
 }

@@ -194,7 +194,7 @@ void crash_regs_set(const struct x86_regs *regs)
     crash_regs = regs;
 }
 
-static void print_regs(const struct x86_regs *r)
+static __reads_unlocked void print_regs(const struct x86_regs *r)
 {
     log_always("rip %04x:%016lx rflags %08lx rsp %04x:%016lx", r->cs, r->rip, r->rflags, r->ss,
                r->rsp);
@@ -217,7 +217,7 @@ void arch_crash_dump(void)
     backtrace_print(crash_regs ? crash_regs->rip : 0, frame);
 }
 
-void arch_vcpu_dump(struct vcpu *v)
+__reads_unlocked void arch_vcpu_dump(struct vcpu *v)
 {
     print_regs(&v->arch.regs);
     log_always("guest %s mode, kernel root %#lx, user root %#lx",

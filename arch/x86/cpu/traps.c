@@ -79,7 +79,7 @@ static bool fix_up(struct x86_regs *regs)
 }
 
 /* Set while panic prints, so that a fault there does not start over. */
-static bool is_faulting;
+static _Atomic bool is_faulting;
 
 /* We touched the LDT of the vCPU that is loaded, or being loaded, by one of its selectors. */
 static bool is_ldt_fault(const struct x86_regs *regs)

@@ -25,8 +25,8 @@ struct spinlock irq_routing_lock = SPINLOCK_INIT(LOCK_RANK_IRQ_ROUTING);
 static struct irq irqs[IRQ_COUNT] = {
     [0 ... IRQ_COUNT - 1] = {.lock = SPINLOCK_INIT(LOCK_RANK_IRQ), .is_masked = true},
 };
-static struct vector_set vectors; /* [r] */
-static uint64_t stray_count;      /* vectors that nobody owns */
+static struct vector_set vectors;    /* [r] */
+static _Atomic uint64_t stray_count; /* vectors that nobody owns */
 
 /* ---- which there are --------------------------------------------------------------------------
  */
@@ -302,24 +302,31 @@ static void dump_users(const struct irq *irq)
                    p->is_in_flight ? ", in flight" : "");
 }
 
-static void dump(void)
+/* [r] [q] */
+static void dump_irq(const struct irq *irq)
 {
     static const char *const source[] = {"-", "GSI", "MSI", "MSI-X"};
+    const struct pci_function *f = irq->function;
 
+    log_always("  vector %#x %s %u %s%s APIC %u: %lu times, %lu unheard%s", irq_vector(irq),
+               source[irq->source], irq->number, irq->is_level ? "level" : "edge",
+               irq->is_masked ? ", masked," : ",", irq->apic_id, irq->count, irq->unheard_count,
+               irq->handler ? ", the hypervisor's" : "");
+    if (f)
+        log_always("      of " PCI_ADDRESS_FORMAT, PCI_ADDRESS_ARGS(f->address));
+    dump_users(irq);
+}
+
+/* The routing lock for one line at a time: consoles are slow. */
+static void dump(void)
+{
     for (struct irq *irq = irqs; irq < irqs + IRQ_COUNT; irq++) {
-        const struct pci_function *f = irq->function;
-
-        if (irq->source == IRQ_UNUSED)
-            continue;
+        spin_lock(&irq_routing_lock);
         spin_lock(&irq->lock);
-        log_always("  vector %#x %s %u %s%s APIC %u: %lu times, %lu unheard%s", irq_vector(irq),
-                   source[irq->source], irq->number, irq->is_level ? "level" : "edge",
-                   irq->is_masked ? ", masked," : ",", irq->apic_id, irq->count, irq->unheard_count,
-                   irq->handler ? ", the hypervisor's" : "");
-        if (f)
-            log_always("      of " PCI_ADDRESS_FORMAT, PCI_ADDRESS_ARGS(f->address));
-        dump_users(irq);
+        if (irq->source != IRQ_UNUSED)
+            dump_irq(irq);
         spin_unlock(&irq->lock);
+        spin_unlock(&irq_routing_lock);
     }
     log_always("  stray interrupts: %lu", stray_count);
 }

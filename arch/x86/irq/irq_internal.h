@@ -27,7 +27,7 @@ struct pirq;
 struct irq {
     struct spinlock lock;
     uint8_t source;                 /* [r] enum irq_source, changed under [q] too */
-    bool is_level;                  /* [q] */
+    _Atomic bool is_level;          /* [q] to set */
     bool is_masked;                 /* [q] */
     uint16_t number;                /* [r] GSI, number of the MSI message, MSI-X entry */
     uint32_t apic_id;               /* [q] of the CPU that gets it */
@@ -48,8 +48,8 @@ struct pirq {
     uint16_t number;           /* [I] */
     uint8_t group_count;       /* [r] first of so many pirqs of one function, else 0 */
     bool is_reserved;          /* [r] handed out by pirq_take_free() */
-    bool is_bound;             /* [q] among the users */
-    bool is_shared;            /* [q] does not mind other users */
+    _Atomic bool is_bound;     /* [q] to set: among the users */
+    _Atomic bool is_shared;    /* [q] to set: does not mind other users */
     bool is_in_flight;         /* [q] raised, level, not ended yet */
 };
 
@@ -57,9 +57,9 @@ struct pirq {
 struct x86_domain_irqs {
     unsigned count;               /* [I] once the table is there */
     _Atomic(struct pirq *) table; /* [r] NULL: the domain has no hardware */
-    uint64_t *page;               /* [r] bits of the guest's page, NULL: none */
-    mfn_t page_mfn;               /* [r] */
-    bool end_unmasks;             /* [r] */
+    _Atomic(uint64_t *) page;     /* [r] to set: bits of the guest's page, NULL: none */
+    mfn_t page_mfn;               /* [I] once the page is there, and so is the next */
+    bool end_unmasks;
 };
 
 /* ---- device.c ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include <x86/map.h>
 
 #include "irq_internal.h"
+#include "pci_internal.h"
 
 #define MSI_CONTROL_ENABLE        0x01
 #define MSI_CONTROL_CAPABLE_SHIFT 1 /* how many messages it has, log2 */
@@ -173,27 +174,6 @@ volatile void *msix_page_register(const struct pci_function *f, uint64_t phys)
     return (uint8_t *)f->msix_table + (int64_t)(phys - f->msix_table_phys);
 }
 
-/* The table answers only while the function decodes memory. True: it did already. */
-static bool memory_enable(const struct pci_function *f)
-{
-    uint16_t command;
-
-    if (f->is_virtual)
-        return true;
-    command = pci_read(f->address, PCI_COMMAND, 2);
-    if (command & PCI_COMMAND_MEMORY)
-        return true;
-    pci_write(f->address, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY);
-    return false;
-}
-
-static void memory_restore(const struct pci_function *f, bool was_enabled)
-{
-    if (!was_enabled)
-        pci_write(f->address, PCI_COMMAND, 2,
-                  pci_read(f->address, PCI_COMMAND, 2) & ~PCI_COMMAND_MEMORY);
-}
-
 static volatile struct msix_entry *entry_of(const struct irq *irq)
 {
     return (volatile struct msix_entry *)irq->function->msix_table + irq->number;
@@ -203,8 +183,9 @@ static void msix_write_message(const struct irq *irq)
 {
     volatile struct msix_entry *e = entry_of(irq);
     struct msi_message m = msi_message_encode(irq_vector(irq), irq->apic_id);
-    bool was_enabled = memory_enable(irq->function);
+    struct pci_memory_access access;
 
+    pci_memory_open(irq->function, &access);
     /* Masked while it changes: a message may be sent between two writes. */
     e->control = MSIX_ENTRY_MASKED;
     e->address_low = m.address;
@@ -212,17 +193,18 @@ static void msix_write_message(const struct irq *irq)
     e->data = m.data;
     e->control = irq->is_masked ? MSIX_ENTRY_MASKED : 0;
     (void)e->control; /* posted writes arrive before the answer */
-    memory_restore(irq->function, was_enabled);
+    pci_memory_close(irq->function, &access);
 }
 
 static void msix_mask_message(const struct irq *irq, bool masked)
 {
     volatile struct msix_entry *e = entry_of(irq);
-    bool was_enabled = memory_enable(irq->function);
+    struct pci_memory_access access;
 
+    pci_memory_open(irq->function, &access);
     e->control = masked ? MSIX_ENTRY_MASKED : 0;
     (void)e->control;
-    memory_restore(irq->function, was_enabled);
+    pci_memory_close(irq->function, &access);
 }
 
 int msix_program(struct pci_function *f, unsigned entry, uint64_t table_base, struct irq **irq)
@@ -294,7 +276,9 @@ void msi_restore(struct pci_function *f)
     if (!irq)
         return;
     msi_write_control(f, f->msi_count, true);
+    spin_lock(&irq->lock);
     msi_write_message(irq);
+    spin_unlock(&irq->lock);
     for (unsigned i = 0; i < f->msi_count; i++) {
         spin_lock(&irq[i].lock);
         msi_mask_message(&irq[i], irq[i].is_masked);

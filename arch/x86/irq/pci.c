@@ -18,13 +18,13 @@
 
 struct window {
     struct acpi_mcfg range;
-    uint8_t *buses[BUS_COUNT]; /* NULL until mapped */
+    _Atomic(uint8_t *) buses[BUS_COUNT]; /* NULL until mapped */
 };
 
 struct spinlock pci_lock = SPINLOCK_INIT(LOCK_RANK_PCI);
 static struct window *windows[ACPI_MCFG_MAX];
 static unsigned window_count;
-static uint32_t guest_address; /* what the control domain wrote to the address port */
+static _Atomic uint32_t guest_address; /* what the control domain wrote to the address port */
 
 void pci_init(const struct acpi_info *acpi)
 {
@@ -71,8 +71,9 @@ void pci_map_bus(uint16_t segment, uint8_t bus)
 static volatile void *memory_register(struct pci_address a, uint16_t offset)
 {
     struct window *w = window_of(a.segment, a.bus);
+    uint8_t *bus = w ? w->buses[a.bus] : NULL;
 
-    return w && w->buses[a.bus] ? w->buses[a.bus] + ((uint32_t)a.devfn << 12) + offset : NULL;
+    return bus ? bus + ((uint32_t)a.devfn << 12) + offset : NULL;
 }
 
 static uint32_t memory_read(struct pci_address a, uint16_t offset, unsigned bytes)
@@ -177,6 +178,25 @@ void pci_write(struct pci_address a, uint16_t offset, unsigned bytes, uint32_t v
 
     config_write(a, offset, bytes, value);
     spin_unlock_irqrestore(&pci_lock, flags);
+}
+
+void pci_memory_open(const struct pci_function *f, struct pci_memory_access *access)
+{
+    access->flags = spin_lock_irqsave(&pci_lock);
+    access->was_closed = false;
+    if (f->is_virtual) /* its physical function's bit counts */
+        return;
+    access->command = config_read(f->address, PCI_COMMAND, 2);
+    access->was_closed = !(access->command & PCI_COMMAND_MEMORY);
+    if (access->was_closed)
+        config_write(f->address, PCI_COMMAND, 2, access->command | PCI_COMMAND_MEMORY);
+}
+
+void pci_memory_close(const struct pci_function *f, const struct pci_memory_access *access)
+{
+    if (access->was_closed)
+        config_write(f->address, PCI_COMMAND, 2, access->command);
+    spin_unlock_irqrestore(&pci_lock, access->flags);
 }
 
 uint16_t pci_find_capability(struct pci_address a, uint8_t id)

@@ -33,7 +33,7 @@ static struct x86_domain_irqs *irqs_get(struct domain *d)
         return irqs;
     irqs = heap_zalloc_for(&d->memory, sizeof(*irqs));
     if (irqs)
-        __atomic_store_n(&d->arch.irqs, irqs, __ATOMIC_RELEASE);
+        d->arch.irqs = irqs;
     return irqs;
 }
 
@@ -64,7 +64,7 @@ static int table_make(struct domain *d)
 /* NULL: no such number. */
 static struct pirq *pirq_get(struct domain *d, unsigned number)
 {
-    struct x86_domain_irqs *irqs = __atomic_load_n(&d->arch.irqs, __ATOMIC_ACQUIRE);
+    struct x86_domain_irqs *irqs = d->arch.irqs;
     struct pirq *table = irqs ? irqs->table : NULL;
 
     return table && number < irqs->count ? &table[number] : NULL;
@@ -81,14 +81,14 @@ static bool needs_end(const struct pirq *p)
 static void page_update(const struct pirq *p)
 {
     const struct x86_domain_irqs *irqs = p->domain->arch.irqs;
-    uint64_t bit = BIT(p->number % 64);
+    uint64_t bit = BIT(p->number % 64), *page = irqs->page;
 
-    if (!irqs->page)
+    if (!page)
         return;
     if (needs_end(p))
-        __atomic_fetch_or(&irqs->page[p->number / 64], bit, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&page[p->number / 64], bit, __ATOMIC_SEQ_CST);
     else
-        __atomic_fetch_and(&irqs->page[p->number / 64], ~bit, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&page[p->number / 64], ~bit, __ATOMIC_SEQ_CST);
 }
 
 /* [r] A pirq that is mapped or reserved becomes free; a group with its first one. */
@@ -308,11 +308,12 @@ void arch_pirq_eoi(struct domain *d, unsigned number)
 
 int pirq_end(struct domain *d, unsigned number)
 {
-    const struct x86_domain_irqs *irqs = d->arch.irqs;
     uint32_t port = event_pirq_port(d, number);
+    const struct x86_domain_irqs *irqs;
 
     if (!pirq_get(d, number))
         return -EINVAL;
+    irqs = d->arch.irqs; /* there now: the domain may have got it at this moment */
     arch_pirq_eoi(d, number);
     return irqs->page && irqs->end_unmasks && port != 0 ? event_unmask(d, port) : 0;
 }
@@ -327,8 +328,8 @@ static int page_install(struct domain *d, mfn_t mfn, bool unmasks)
     if (irqs->page)
         return -EBUSY;
     irqs->page_mfn = mfn;
-    irqs->page = frame_to_virt(mfn);
     irqs->end_unmasks = unmasks;
+    irqs->page = frame_to_virt(mfn);
     for (unsigned i = 0; irqs->table && i < irqs->count; i++)
         page_update(&irqs->table[i]);
     return 0;

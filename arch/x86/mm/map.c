@@ -279,12 +279,12 @@ const void *map_firmware(uint64_t phys, size_t size_bytes)
 void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned i = L4_SLOT_HV_FIRST; i <= L4_SLOT_HV_LAST; i++)
-        l4[i] = hv_l4[i];
+        pte_store(l4, i, hv_l4[i]);
 }
 
 void map_show_m2p(uint64_t *l4, bool visible)
 {
-    l4[L4_SLOT_HV_FIRST] = visible ? hv_l4[L4_SLOT_HV_FIRST] : 0;
+    pte_store(l4, L4_SLOT_HV_FIRST, visible ? hv_l4[L4_SLOT_HV_FIRST] : 0);
 }
 
 static bool m2p_has(mfn_t mfn)
@@ -295,7 +295,7 @@ static bool m2p_has(mfn_t mfn)
 void m2p_set(mfn_t mfn, uint64_t pfn)
 {
     if (m2p_has(mfn))
-        ((uint64_t *)M2P_RW_BASE)[mfn] = pfn;
+        __atomic_store_n((uint64_t *)M2P_RW_BASE + mfn, pfn, __ATOMIC_RELAXED);
 }
 
 mfn_t m2p_chunk(unsigned index)

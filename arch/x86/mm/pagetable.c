@@ -113,7 +113,7 @@ static void entry_put(uint64_t entry, enum page_type type)
 static int table_validate(uint64_t *table, enum page_type type, struct domain *d, unsigned *index)
 {
     for (; *index < PTES_PER_TABLE; ++*index) {
-        uint64_t entry = table[*index], normal = entry_normalise(entry, type);
+        uint64_t entry = pte_read(table, *index), normal = entry_normalise(entry, type);
         int err;
 
         if (slot_is_ours(type, *index) || !(entry & PTE_P))
@@ -128,7 +128,7 @@ static int table_validate(uint64_t *table, enum page_type type, struct domain *d
             return err;
         }
         if (normal != entry)
-            table[*index] = normal;
+            pte_store(table, *index, normal);
     }
     if (type == PAGE_TYPE_L4)
         map_fill_guest_l4(table);
@@ -137,9 +137,14 @@ static int table_validate(uint64_t *table, enum page_type type, struct domain *d
 
 static int descriptors_validate(uint64_t *desc)
 {
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*desc); i++)
-        if (!descriptor_check(&desc[i]))
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*desc); i++) {
+        uint64_t old = __atomic_load_n(&desc[i], __ATOMIC_RELAXED), checked = old;
+
+        if (!descriptor_check(&checked))
             return -EINVAL;
+        if (checked != old)
+            __atomic_store_n(&desc[i], checked, __ATOMIC_RELAXED);
+    }
     return 0;
 }
 
@@ -157,10 +162,11 @@ bool contents_release(struct page *p, enum page_type type, unsigned *index)
 
     while (*index) {
         unsigned i = --*index;
+        uint64_t entry = pte_read(table, i);
 
-        if (slot_is_ours(type, i) || !(table[i] & PTE_P))
+        if (slot_is_ours(type, i) || !(entry & PTE_P))
             continue;
-        entry_put(table[i], type);
+        entry_put(entry, type);
         if (type != PAGE_TYPE_L1 && (walk_release_is_pending() || walk_should_stop()))
             return *index == 0;
     }
@@ -242,8 +248,7 @@ bool pagetable_find_l1(mfn_t root, uint64_t va, mfn_t *table, unsigned *slot)
     mfn_t mfn = root;
 
     for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
-        uint64_t entry =
-            __atomic_load_n((uint64_t *)frame_to_virt(mfn) + slots[i], __ATOMIC_RELAXED);
+        uint64_t entry = pte_read(frame_to_virt(mfn), slots[i]);
 
         if (!(entry & PTE_P) || (entry & PTE_PSE && i > 0) || !frame_is_ram(pte_frame(entry)))
             return false;

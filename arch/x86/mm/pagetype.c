@@ -29,8 +29,10 @@ static bool word_swap(struct page *p, uint32_t *old, uint32_t new)
  * what becomes a page table, or a table of what becomes writable. */
 static void forget_old_use(struct page *p, enum page_type old, enum page_type new)
 {
-    if (old != PAGE_TYPE_NONE && old != new && p->flush_epoch != 0)
-        arch_tlb_sync(p->flush_epoch);
+    uint32_t epoch = __atomic_load_n(&p->flush_epoch, __ATOMIC_RELAXED);
+
+    if (epoch != 0 && old != PAGE_TYPE_NONE && old != new)
+        arch_tlb_sync(epoch);
 }
 
 /* Nothing to check and nothing to forget: no moment between the old use and the new one in which
@@ -164,12 +166,15 @@ static bool set_pinned(struct page *p, bool pinned)
     return true;
 }
 
+bool page_type_take_pin(struct page *p)
+{
+    return set_pinned(p, false);
+}
+
 void page_type_drop_pin(struct page *p)
 {
-    if (!set_pinned(p, false))
-        return;
-    page_type_put(p);
-    page_put(p);
+    if (page_type_take_pin(p))
+        page_typed_put(p);
 }
 
 int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)

@@ -28,7 +28,7 @@ static void frame_add(struct frame *f, uint64_t word)
 static void frame_add_return(struct frame *f, const struct vcpu *v)
 {
     const struct x86_regs *regs = &v->arch.regs;
-    uint8_t mask = v->info->evtchn_upcall_mask;
+    uint8_t mask = __atomic_load_n(&pv_info(v)->evtchn_upcall_mask, __ATOMIC_RELAXED);
     uint64_t cs = v->arch.in_kernel ? regs->cs & ~3UL : regs->cs;
     uint64_t flags = regs->rflags & ~(uint64_t)(X86_FLAG_IF | X86_FLAG_IOPL);
 
@@ -59,7 +59,7 @@ static void frame_enter(struct vcpu *v, const struct frame *f, uint64_t rip, boo
     regs->rsp = sp;
     regs->rflags = (regs->rflags & ~(uint64_t)FLAGS_CLEARED) | X86_FLAG_IF;
     if (masks_events)
-        __atomic_store_n(&v->info->evtchn_upcall_mask, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&pv_info(v)->evtchn_upcall_mask, 1, __ATOMIC_RELAXED);
 }
 
 static struct frame frame_begin(const struct vcpu *v)
@@ -89,7 +89,7 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
 
 void pv_inject_page_fault(struct vcpu *v, uint64_t addr, uint32_t error_code)
 {
-    v->info->arch.cr2 = addr;
+    __atomic_store_n(&pv_info(v)->arch.cr2, addr, __ATOMIC_RELAXED);
     pv_inject_exception(v, X86_EXC_PF, error_code);
 }
 

@@ -266,7 +266,8 @@ hypercall_result do_iret(struct hypercall_args *args)
         regs->r11 = ctx.r11;
         regs->rcx = ctx.rcx;
     }
-    __atomic_store_n(&v->info->evtchn_upcall_mask, !(ctx.rflags & X86_FLAG_IF), __ATOMIC_RELAXED);
+    __atomic_store_n(&pv_info(v)->evtchn_upcall_mask, !(ctx.rflags & X86_FLAG_IF),
+                     __ATOMIC_RELAXED);
     v->arch.in_nmi = false;
     return ctx.rax;
 }

@@ -62,23 +62,48 @@ static int roots_drop(struct domain *d)
     return 0;
 }
 
-/* Walks the domain's frames and undoes pins, a bounded number at a time. The control domain may
- * take frames off the list between two steps: then it starts over. */
+/* The domain's memory locked: frames leave the list, and get other owners, only under it. */
+static bool is_on_list(const struct domain *d, const struct page *p)
+{
+    return page_state(p) == PAGE_GUEST && __atomic_load_n(&p->owner, __ATOMIC_RELAXED) == d->id;
+}
+
+/* The next frame that was pinned, with the references of its pin; NULL: none among so many, or the
+ * end of the list. The control domain may take frames off the list between two steps: then it
+ * starts over. */
+static struct page *pin_take_next(struct domain *d, unsigned *left)
+{
+    struct page *found = NULL;
+
+    spin_lock(&d->memory.lock);
+    for (; !found && *left > 0 && d->arch.unpin_next != PAGE_NONE; --*left) {
+        struct page *p = page_of(d->arch.unpin_next);
+
+        if (!is_on_list(d, p)) {
+            d->arch.unpin_next = d->memory.first;
+            continue;
+        }
+        d->arch.unpin_next = p->next;
+        if (page_type_take_pin(p))
+            found = p;
+    }
+    spin_unlock(&d->memory.lock);
+    return found;
+}
+
+/* Walks the domain's frames and undoes pins, a bounded number at a time. */
 static int tables_unpin(struct domain *d)
 {
     unsigned left = FRAMES_PER_STEP;
 
     while (d->arch.unpin_next != PAGE_NONE) {
-        struct page *p = page_of(d->arch.unpin_next);
+        struct page *p;
 
-        if (left-- == 0 || walk_is_left(current_vcpu()))
+        if (left == 0 || walk_is_left(current_vcpu()))
             return -ERESTART;
-        if (page_state(p) != PAGE_GUEST || p->owner != d->id) {
-            d->arch.unpin_next = domain_memory_first(&d->memory);
-            continue;
-        }
-        d->arch.unpin_next = p->next;
-        page_type_drop_pin(p);
+        p = pin_take_next(d, &left);
+        if (p)
+            page_typed_put(p);
     }
     return 0;
 }

@@ -39,8 +39,10 @@ bool pv_ldt_fault(struct vcpu *v, uint64_t addr)
 
 static bool is_l1_table(const struct vcpu *v, mfn_t mfn)
 {
-    return page_type_of(page_of(mfn)->type) == PAGE_TYPE_L1 &&
-           (page_of(mfn)->type & PAGE_TYPE_COUNT_MASK) && page_of(mfn)->owner == v->domain->id;
+    uint32_t word = page_of(mfn)->type;
+
+    return page_type_of(word) == PAGE_TYPE_L1 && (word & PAGE_TYPE_COUNT_MASK) &&
+           __atomic_load_n(&page_of(mfn)->owner, __ATOMIC_RELAXED) == v->domain->id;
 }
 
 /* The frame that `addr` maps read-only; MFN_INVALID: none. */

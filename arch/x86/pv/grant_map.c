@@ -85,7 +85,7 @@ static bool entry_is_of(uint64_t entry, const struct arch_grant_map *map)
 
 int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t new_addr)
 {
-    uint64_t found, entry = 0, *now;
+    uint64_t found, entry = 0;
     struct pagetable_write how = {
         .d = v->domain, .frame_owner = v->domain->id, .compare = true, .found = &found};
     struct page *table;
@@ -97,11 +97,10 @@ int arch_grant_unmap(struct vcpu *v, const struct arch_grant_map *map, uint64_t 
     table = entry_find(v, map->host_addr, map->contains_pte, &slot);
     if (!table)
         return GNTST_bad_virt_addr;
-    now = (uint64_t *)frame_to_virt(page_mfn(table)) + slot;
     err = -EAGAIN;
     /* The CPU may set Accessed and Dirty meanwhile, once each. */
     for (unsigned i = 0; i < CLEAR_TRIES && err == -EAGAIN; i++) {
-        how.expected = __atomic_load_n(now, __ATOMIC_RELAXED);
+        how.expected = pte_read(frame_to_virt(page_mfn(table)), slot);
         err = entry_is_of(how.expected, map) ? pagetable_write(table, slot, entry, &how) : -EINVAL;
     }
     page_typed_put(table);

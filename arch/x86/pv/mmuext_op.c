@@ -4,7 +4,6 @@
 #include <kr/cpu.h>
 #include <kr/hypercall.h>
 #include <kr/log.h>
-#include <kr/string.h>
 #include <x86/cpu.h>
 #include <x86/desc.h>
 #include <x86/map.h>
@@ -66,6 +65,15 @@ static int set_ldt(struct vcpu *v, uint64_t base, uint64_t count)
     return 0;
 }
 
+/* By words: the guest's other vCPUs may be writing there, and Accessed and Dirty bits change in the
+ * entries of a table. `src`: NULL to clear. */
+static void page_fill(uint64_t *dst, const uint64_t *src)
+{
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*dst); i++)
+        __atomic_store_n(&dst[i], src ? __atomic_load_n(&src[i], __ATOMIC_RELAXED) : 0,
+                         __ATOMIC_RELAXED);
+}
+
 static int clear_or_copy(struct domain *d, mfn_t dst, const void *src)
 {
     struct page *p;
@@ -73,10 +81,7 @@ static int clear_or_copy(struct domain *d, mfn_t dst, const void *src)
 
     if (err)
         return err;
-    if (src)
-        memcpy(frame_to_virt(dst), src, PAGE_SIZE);
-    else
-        memset(frame_to_virt(dst), 0, PAGE_SIZE);
+    page_fill(frame_to_virt(dst), src);
     page_typed_put(p);
     return 0;
 }

@@ -65,7 +65,7 @@ static void machine_out(uint16_t port, unsigned bytes, uint32_t value)
 
 /* The index register cannot be read back on PCs; we remember it. Index and data are one step
  * because the hypervisor reads the clock only before dom0 starts. */
-static uint8_t rtc_index;
+static _Atomic uint8_t rtc_index;
 
 static uint32_t rtc_read(uint16_t port)
 {

@@ -117,7 +117,7 @@ int pv_emul_read_cr(struct vcpu *v, unsigned cr, uint64_t *value)
 {
     switch (cr) {
     case 0: *value = CR0_GUEST | (v->arch.ts ? CR0_TS : 0); return 0;
-    case 2: *value = v->info->arch.cr2; return 0;
+    case 2: *value = __atomic_load_n(&pv_info(v)->arch.cr2, __ATOMIC_RELAXED); return 0;
     case 3: *value = pv_active_root(v) << PAGE_SHIFT; return 0;
     case 4: *value = v->arch.cr4; return 0;
     default: return X86_EXC_GP;
@@ -150,7 +150,7 @@ int pv_emul_write_cr(struct vcpu *v, unsigned cr, uint64_t value)
         v->arch.ts = value & CR0_TS;
         write_cr0(v->arch.ts ? hardware_cr0 | CR0_TS : hardware_cr0);
         return 0;
-    case 2: v->info->arch.cr2 = value; return 0;
+    case 2: __atomic_store_n(&pv_info(v)->arch.cr2, value, __ATOMIC_RELAXED); return 0;
     case 3: return load_root(v, value >> PAGE_SHIFT);
     case 4:
         v->arch.cr4 = pv_cr4_filter(value);

@@ -62,6 +62,8 @@ int page_type_unpin(struct domain *d, mfn_t mfn) __must_check;
 /* The same without asking whose it is, if it is pinned. The caller holds a reference, or knows that
  * the owner's is there. */
 void page_type_drop_pin(struct page *p);
+/* True: it was pinned, and the references that the pin held are the caller's now. */
+bool page_type_take_pin(struct page *p) __must_check;
 
 /* How a new entry gets into a table. */
 struct pagetable_write {

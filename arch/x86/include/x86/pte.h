@@ -41,6 +41,13 @@ static inline uint64_t pte_read(const void *table, unsigned slot)
     return __atomic_load_n((const uint64_t *)table + slot, __ATOMIC_RELAXED);
 }
 
+/* Stores one whole. Hardware may set Accessed or Dirty at any moment: only for entries of which
+ * nobody needs those. */
+static inline void pte_store(void *table, unsigned slot, uint64_t entry)
+{
+    __atomic_store_n((uint64_t *)table + slot, entry, __ATOMIC_RELAXED);
+}
+
 static inline mfn_t pte_frame(uint64_t pte)
 {
     return (pte & PTE_FRAME) >> PAGE_SHIFT;

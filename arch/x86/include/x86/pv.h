@@ -77,6 +77,13 @@ uint64_t pv_cr4_filter(uint64_t value);
 /* MCG_CAP of every PV vCPU: two banks of machine check registers, always clear. */
 #define PV_MCG_CAP 2
 
+/* Where its vcpu_info is at this moment: another vCPU may move that of one that is down. What is in
+ * there the guest may change at any time. */
+static inline struct vcpu_info *pv_info(const struct vcpu *v)
+{
+    return __atomic_load_n(&v->info, __ATOMIC_ACQUIRE);
+}
+
 /* Selectors a guest may load: not ours, except the flat ones. Null is fine. */
 static inline bool pv_selector_is_allowed(uint16_t selector)
 {

@@ -68,15 +68,15 @@ struct cpu_policy;
 
 /* How a domain's TSC was set up, as tools set and read it. It runs at the machine's frequency. */
 struct tsc_settings {
-    uint32_t mode;        /* xen/arch-x86/cpuid.h TSC_MODE_* */
-    uint32_t incarnation; /* how many times it was set up anew */
+    _Atomic uint32_t mode;        /* xen/arch-x86/cpuid.h TSC_MODE_* */
+    _Atomic uint32_t incarnation; /* how many times it was set up anew */
 };
 
 struct arch_domain {
-    struct x86_domain_irqs *irqs; /* pirqs; NULL for a domain without hardware */
-    struct cpu_policy *policy;    /* set by the toolstack; NULL = the default */
-    void *e820;                   /* struct e820entry[], set by the toolstack; NULL = none */
+    struct x86_domain_irqs *_Atomic irqs; /* pirqs; NULL for a domain without hardware */
+    struct cpu_policy *policy;            /* set by the toolstack; NULL = the default */
+    void *e820; /* struct e820entry[], set by the toolstack; NULL = none */
     uint32_t e820_count;
-    struct tsc_settings tsc; /* [d] */
+    struct tsc_settings tsc; /* [d] to set */
     uint32_t unpin_next;     /* frame where giving up page tables goes on; 0 = not begun */
 };
