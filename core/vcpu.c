@@ -141,6 +141,16 @@ void vcpu_runstate_publish(struct vcpu *v)
 /* ---- vcpu_info --------------------------------------------------------------------------------
  */
 
+/* By words: events may be raised in the old place meanwhile, and the guest writes to both. */
+static void info_copy(struct vcpu_info *to, const struct vcpu_info *from)
+{
+    uint64_t *dst = (uint64_t *)to;
+    const uint64_t *src = (const uint64_t *)from;
+
+    for (unsigned i = 0; i < sizeof(*to) / sizeof(*dst); i++)
+        __atomic_store_n(&dst[i], __atomic_load_n(&src[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
 int vcpu_info_register(struct vcpu *v, uint64_t gfn, uint32_t offset)
 {
     struct vcpu_info *old, *new;
@@ -160,7 +170,7 @@ int vcpu_info_register(struct vcpu *v, uint64_t gfn, uint32_t offset)
     spin_lock(&v->domain->lock);
     if (v->info_mfn == MFN_INVALID && !v->domain->is_dying) {
         old = v->info;
-        memcpy(new, old, sizeof(*new));
+        info_copy(new, old);
         v->info_mfn = mfn;
         __atomic_store_n(&v->info, new, __ATOMIC_SEQ_CST);
         rc = 0;
