@@ -95,7 +95,8 @@ def try_mutant(runs):
     for command in (["--runs", str(runs), "--first-failure"], ["--faults"]):
         try:
             run = subprocess.run(["build/sim/sim", *command], cwd=COPY, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, text=True, timeout=SECONDS_MAX, check=False)
+                                 stderr=subprocess.STDOUT, text=True, errors="replace",
+                                 timeout=SECONDS_MAX, check=False)
         except subprocess.TimeoutExpired:
             return f"no end after {SECONDS_MAX} s"
         if run.returncode:
