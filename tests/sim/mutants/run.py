@@ -111,6 +111,8 @@ def main():
     options = parser.parse_args()
     all_mutants = mutants(options.only)
     copy_tree()
+    for mutant in all_mutants:  # one that fits the code no longer is told of at once
+        mutant.apply(read(os.path.join(COPY, mutant.path)))
     survivors = []
     for number, mutant in enumerate(all_mutants, 1):
         path = os.path.join(COPY, mutant.path)
