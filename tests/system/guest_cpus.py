@@ -83,10 +83,6 @@ class GuestCpus(Scenario):
                 os.unlink(self.core)
         return self.gdb_said
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def vcpus(self, key, name="g1"):
         """Rows of xl vcpu-list."""
         return [line.split() for line in self.words(key) if line.startswith(name + " ") and " / " in line]

@@ -68,10 +68,6 @@ class GuestDriver(Scenario):
     def hashes(self, key):
         return re.findall(r"\b[0-9a-f]{64}\b", self.said[key].text)
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def check_driver_and_client_start(self):
         for key in ("image", "driver", "client"):
             if self.said[key].status:

@@ -97,10 +97,6 @@ class GuestEnds(Scenario):
         options.files["tiny"] = tiny.kernel()
         return options
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def gone(self, name):
         true(not any(row.startswith(name) for row in self.words("ids")), "%s is there" % name)
 

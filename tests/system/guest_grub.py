@@ -58,10 +58,6 @@ class GuestGrub(Scenario):
         options.files["tiny"] = tiny.kernel()
         return options
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def check_disk_is_made(self):
         equal((self.said["disk"].text.strip(), self.said["disk"].status), ("", 0), "words and status")
 

@@ -94,10 +94,6 @@ class GuestIo(Scenario):
     def hashes(self, key):
         return re.findall(r"\b[0-9a-f]{64}\b", self.said[key].text)
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def store(self, path):
         """The nodes right below a path of the "features" list."""
         text = re.search(r"^in \S*%s\n((?:(?!in /).*\n)*)" % re.escape(path), self.said["features"].text + "\n", re.M)

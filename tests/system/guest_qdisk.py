@@ -40,10 +40,6 @@ class GuestQdisk(Scenario):
         "kernel-log": "dmesg",
     }
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def hashes(self, key):
         return re.findall(r"\b[0-9a-f]{64}\b", self.said[key].text)
 

@@ -54,10 +54,6 @@ class GuestStore(Scenario):
         options.files["store"] = "oxenstored\n"
         return options
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def row(self, key):
         return [line.split() for line in self.words(key) if line.startswith("g1 ")][0]
 

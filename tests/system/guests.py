@@ -57,10 +57,6 @@ class Guests(Scenario):
         "kernel-log": "dmesg",
     }
 
-    def words(self, key):
-        """What was said but for the hypervisor's own lines, which share the serial line."""
-        return [line for line in self.said[key].lines() if not line.startswith("(XEN)")]
-
     def row(self, key, which=0):
         return [line.split() for line in self.words(key) if line.startswith("g1 ")][which]
 
