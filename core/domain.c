@@ -8,16 +8,17 @@
 #include <kr/domain.h>
 #include <kr/errno.h>
 #include <kr/heap.h>
-#include <kr/time.h>
+#include <kr/log.h>
+
+#include <xen/xen.h>
 
 #include <stdatomic.h>
 
 #include "domain_internal.h"
 
-#define ZOMBIE_LOOK_NS (200 * NS_PER_MS)
-#define LEAF_SHIFT     9 /* a page */
-#define LEAF_SIZE      (1U << LEAF_SHIFT)
-#define LEAF_COUNT     (0x8000 >> LEAF_SHIFT)
+#define LEAF_SHIFT 9 /* a page */
+#define LEAF_SIZE  (1U << LEAF_SHIFT)
+#define LEAF_COUNT (0x8000 >> LEAF_SHIFT)
 
 struct domain *control_domain;
 
@@ -27,7 +28,6 @@ static struct domain **leaves[LEAF_COUNT];
 static uint16_t leaf_used[LEAF_COUNT]; /* list_lock */
 /* Domains whose last reference has gone, linked by dead_next; any CPU may add. */
 static struct domain *_Atomic dead;
-static struct timer zombie_timer;
 
 /* Without the lock only for a domain that is known to stay, and its leaf with it. */
 static struct domain *find(uint16_t id)
@@ -149,50 +149,47 @@ uint16_t domain_free_id(uint16_t from)
     return id < DOMAIN_ID_FIRST_RESERVED ? id : DOMAIN_ID_INVALID;
 }
 
+/* The last reference may go anywhere, with locks held: freeing waits for cpu_do_work(). */
 static void dead_push(struct domain *d)
 {
     d->dead_next = atomic_load(&dead);
     while (!atomic_compare_exchange_weak(&dead, &d->dead_next, d))
         ;
+    cpu_raise_work(this_cpu(), CPU_WORK_REAP);
 }
 
-/* The last reference may go anywhere, with locks held: freeing waits for cpu_do_work(). */
 void domain_put(struct domain *d)
 {
-    if (atomic_fetch_sub(&d->refs, 1) != 1)
-        return;
-    dead_push(d);
-    cpu_raise_work(this_cpu(), CPU_WORK_REAP);
+    if (atomic_fetch_sub(&d->refs, 1) == 1)
+        dead_push(d);
 }
 
-static void zombie_look(struct timer *t)
+/* The frames were the domain's memory, which kept a reference to it (domain_destroy()), or what the
+ * hypervisor showed of its own, which is taken from view after the last reference. */
+void domain_memory_gone(struct domain_memory *m)
 {
-    cpu_raise_work(this_cpu(), CPU_WORK_REAP);
+    struct domain *d = container_of(m, struct domain, memory);
+
+    if (atomic_load(&d->refs) > 0)
+        domain_put(d);
+    else
+        dead_push(d);
 }
 
 void domain_reap(void)
 {
     struct domain *d = atomic_exchange(&dead, NULL);
-    bool any_waits = false;
 
     while (d) {
         struct domain *next = d->dead_next;
 
-        /* Others may still map frames that were its own: their owner stays known until they let
-         * go. */
         if (domain_dismantle(d)) {
+            ASSERT(domain_memory_is_empty(&d->memory));
             domain_table_remove(d);
             domain_free(d);
-        } else {
-            dead_push(d);
-            any_waits = true;
+            event_raise_global_virq(VIRQ_DOM_EXC);
         }
         d = next;
-    }
-    if (any_waits) {
-        if (!zombie_timer.fn)
-            timer_init(&zombie_timer, zombie_look, this_cpu()->id);
-        timer_set(&zombie_timer, time_now_ns() + ZOMBIE_LOOK_NS);
     }
 }
 

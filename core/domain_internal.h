@@ -10,8 +10,8 @@
 /* Makes it known under its id. -EEXIST, -ENOMEM. */
 int domain_table_insert(struct domain *d) __must_check;
 void domain_table_remove(struct domain *d);
-/* After the last reference: gives back the rest of what it holds, and tells whether nothing is
- * left, frames that others map included. May be called again. */
+/* After the last reference: gives back the rest of what it holds. False: others hold frames of it
+ * still, domain_memory_gone() follows, then this is to be called again. */
 bool domain_dismantle(struct domain *d);
 /* Frees the structure; not in the table any more. */
 void domain_free(struct domain *d);

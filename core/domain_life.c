@@ -329,7 +329,9 @@ static int destroy_begin(struct domain *d)
 static int destroy_end(struct domain *d)
 {
     event_raise_global_virq(VIRQ_DOM_EXC);
-    domain_put(d);
+    /* As long as others hold frames of its memory, tools see whose they are. */
+    if (!domain_memory_await(&d->memory))
+        domain_put(d);
     return 0;
 }
 
@@ -367,7 +369,7 @@ bool domain_dismantle(struct domain *d)
         event_domain_free(d);
         arch_domain_destroy(d);
     }
-    return domain_memory_is_empty(&d->memory);
+    return !domain_memory_await(&d->memory);
 }
 
 void domain_free(struct domain *d)

@@ -132,6 +132,16 @@ uint32_t domain_memory_first(struct domain_memory *m)
     return first;
 }
 
+bool domain_memory_await(struct domain_memory *m)
+{
+    spin_lock(&m->lock);
+    ASSERT(m->dying && m->page_count == 0 && !m->is_awaited);
+    bool awaits = m->dying_count > 0;
+    m->is_awaited = awaits;
+    spin_unlock(&m->lock);
+    return awaits;
+}
+
 bool domain_memory_is_empty(struct domain_memory *m)
 {
     spin_lock(&m->lock);
@@ -351,7 +361,12 @@ static void page_count_gone(struct domain_memory *m, uint64_t count)
     spin_lock(&m->lock);
     ASSERT(m->dying_count >= count);
     m->dying_count -= count;
+    bool was_awaited = m->is_awaited && m->dying_count == 0;
+    if (was_awaited)
+        m->is_awaited = false;
     spin_unlock(&m->lock);
+    if (was_awaited)
+        domain_memory_gone(m);
 }
 
 /* True: that was the last one. */

@@ -96,7 +96,7 @@ void control_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info
     spin_unlock(&d->lock);
 
     spin_lock(&d->memory.lock);
-    info->tot_pages = d->memory.page_count;
+    info->tot_pages = d->memory.page_count + d->memory.dying_count;
     info->max_pages = MIN(d->memory.max_page_count, (uint64_t)UINT32_MAX);
     spin_unlock(&d->memory.lock);
     info->outstanding_pages = memory_claimed(d);

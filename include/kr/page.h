@@ -166,6 +166,7 @@ struct domain_memory {
     struct spinlock lock;    /* protects the fields marked [l] */
     uint16_t owner;          /* domain id, constant */
     bool dying;              /* [l] nothing more may be assigned */
+    bool is_awaited;         /* [l] see domain_memory_await() */
     uint32_t first, last;    /* [l] its GUEST frames in the order of assignment; PAGE_NONE: empty */
     uint64_t page_count;     /* [l] GUEST frames */
     uint64_t exposed_count;  /* [l] EXPOSED frames */
@@ -178,6 +179,9 @@ struct domain_memory {
 /* Supplied by core/domain.c: the account of a domain that still has frames; never NULL for those.
  */
 struct domain_memory *domain_memory_of(uint16_t owner);
+/* Supplied by core/domain.c: no frame is left of an account for which domain_memory_await() said
+ * true. Any lock may be held. */
+void domain_memory_gone(struct domain_memory *m);
 
 void domain_memory_init(struct domain_memory *m, uint16_t owner, uint64_t max_page_count);
 /* From now on page_assign() refuses. */
@@ -185,6 +189,9 @@ void domain_memory_set_dying(struct domain_memory *m);
 /* The first frame of a domain's list, PAGE_NONE if none. For tearing down; walk by struct page.next
  * with `m->lock` held. */
 uint32_t domain_memory_first(struct domain_memory *m);
+/* For a dying account without frames of its own: do others hold frames that were its? If so,
+ * domain_memory_gone() follows when the last one lets go; no second call before. */
+bool domain_memory_await(struct domain_memory *m) __must_check;
 /* Has it given back all: frames, exposed, dying and charged bytes? */
 bool domain_memory_is_empty(struct domain_memory *m);
 

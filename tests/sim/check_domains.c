@@ -70,16 +70,18 @@ void check_domains_find(void)
 /* ---- one domain -------------------------------------------------------------------------------
  */
 
-/* Nothing keeps a reference while no hypercall runs but the domain's life and mappings of its
- * grants. */
+/* Nothing keeps a reference while no hypercall runs but the domain's life, mappings of its grants
+ * and, once it is destroyed, frames of its memory that others map. */
 static void check_references(struct domain *d)
 {
     uint32_t mappings = check_grant_mappings_of(d);
     bool is_alive = d->destroy_step < DOMAIN_DESTROY_STEPS;
 
-    RULE("domain references", d->refs == is_alive + mappings,
-         "d%u has %u references; %s, %u mappings of its grants", d->id, d->refs,
-         is_alive ? "alive" : "destroyed", mappings);
+    bool has_lent = d->shared_info && d->memory.is_awaited;
+
+    RULE("domain references", d->refs == is_alive + mappings + has_lent,
+         "d%u has %u references; %s, %u mappings of its grants, frames lent %u", d->id, d->refs,
+         is_alive ? "alive" : "destroyed", mappings, has_lent);
 }
 
 static void check_life(struct domain *d)
@@ -126,6 +128,8 @@ static void check_dying(struct domain *d)
     if (step >= 6)
         RULE("dying domain", domain_memory_first(&d->memory) == PAGE_NONE,
              "d%u has frames after they were taken from it", d->id);
+    RULE("dying domain", d->memory.is_awaited <= (step == DOMAIN_DESTROY_STEPS),
+         "d%u awaits its last frame at step %u", d->id, step);
 }
 
 static void check_dead(struct domain *d)
@@ -134,6 +138,9 @@ static void check_dead(struct domain *d)
          "d%u: no reference, but at step %u", d->id, d->destroy_step);
     RULE("dead domain", !d->shared_info && !d->vcpus && !d->grants && !d->events.groups,
          "d%u: no reference, but not taken apart", d->id);
+    RULE("dead domain", d->memory.is_awaited && d->memory.dying_count > 0,
+         "d%u: no reference, awaited %u, %lu frames lent, but still there", d->id,
+         d->memory.is_awaited, d->memory.dying_count);
 }
 
 /* After the clean-up there is dom0, and what dom0 cannot or will not let go of: mappings of grants

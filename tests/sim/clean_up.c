@@ -184,9 +184,33 @@ static bool domains_destroy(struct actor *a)
     return could;
 }
 
+/* A check of its tables that dom0 did not ask for again keeps them until dom0 has another one. */
+static bool is_held_by_check(const struct actor *a, uint16_t id)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    domain_for_each_vcpu(a->domain, v, i)
+    {
+        for (unsigned level = 0; level < TABLE_LEVELS; level++)
+            if (v->arch.validating[level].page && v->arch.validating[level].page->owner == id)
+                return true;
+    }
+    return false;
+}
+
+static uint16_t domain_left(const struct actor *a)
+{
+    for (unsigned i = 0; i < run.domain_count; i++)
+        if (run.domains[i] != a->domain->id && !is_held_by_check(a, run.domains[i]))
+            return run.domains[i];
+    return DOMAIN_ID_INVALID;
+}
+
 void run_clean_up(struct actor *a)
 {
     bool could = true;
+    uint16_t left;
 
     alloc_fail_one_in(0);
     a->is_careful = true;
@@ -196,13 +220,13 @@ void run_clean_up(struct actor *a)
     for (unsigned round = 0; round < ROUNDS; round++) {
         sim_pause_request();
         sim_guest_pause(a->guest);
-        if (round > 0 && run.domain_count == 1)
+        if (round > 0 && domain_left(a) == DOMAIN_ID_INVALID)
             break;
         foreign_memory_give_back(a);
         could = domains_destroy(a);
     }
-    RULE("clean-up", run.domain_count == 1 || !could, "%u domains are left, the last is d%u",
-         run.domain_count - 1, run.domains[run.domain_count - 1]);
+    left = domain_left(a);
+    RULE("clean-up", left == DOMAIN_ID_INVALID || !could, "d%u is left", left);
     run.is_clean = could;
     run.is_given_up = !could;
     sim_pause_request();

@@ -15,9 +15,11 @@
 #include "fake/memory.h"
 
 /* The arena has its own list of accounts, which the checker uses. */
-#define domain_memory_of domain_memory_of_real
+#define domain_memory_of   domain_memory_of_real
+#define domain_memory_gone domain_memory_gone_real
 #include "../../core/domain.c"
 #undef domain_memory_of
+#undef domain_memory_gone
 #include "../../core/domain_internal.h"
 
 #include <kr/memory.h>
@@ -232,6 +234,7 @@ static int setup(void **state)
     objects_at_start = fake_heap_live_count;
     restarts = 0;
     control_domain = NULL;
+    memory_fake_gone = domain_memory_gone_real;
     fake_log_reset();
     return 0;
 }
@@ -289,6 +292,13 @@ static struct vcpu *give_vcpu(struct domain *d, unsigned id)
     return v;
 }
 
+static void reap(void)
+{
+    assert_int_equal(fake_cpu.work, CPU_WORK_REAP);
+    fake_cpu.work = 0;
+    domain_reap();
+}
+
 /* As the control call does it: a reference, as often as it asks for, and the exit path's work. */
 static void destroy(struct domain *d)
 {
@@ -298,10 +308,8 @@ static void destroy(struct domain *d)
     while (domain_destroy(d) == -ERESTART)
         ;
     domain_put(d);
-    if (fake_cpu.work & CPU_WORK_REAP) {
-        fake_cpu.work &= ~CPU_WORK_REAP;
-        domain_reap();
-    }
+    if (fake_cpu.work & CPU_WORK_REAP)
+        reap();
     if (!find(id))
         forget_account(id);
 }
@@ -490,8 +498,7 @@ static void destruction_gives_all_back_in_steps(void **state)
     assert_ptr_equal(domain_get(1), d);
     domain_put(d);
     domain_put(d);
-    assert_int_equal(fake_cpu.work, CPU_WORK_REAP);
-    domain_reap();
+    reap();
     assert_null(find(1));
     forget_account(1);
 }
@@ -506,23 +513,36 @@ static void mapped_frames_keep_the_id(void **state)
     lent = d->memory.first;
     assert_true(page_get(page_of(lent), 1));
     destroy(d);
-    assert_ptr_equal(find(1), d);
-    assert_null(domain_get(1));
+    /* Tools see it, but there is nothing to destroy any more. */
+    assert_ptr_equal(domain_get(1), d);
+    assert_int_equal(domain_destroy(d), 0);
+    domain_put(d);
+    assert_int_equal(fake_cpu.work, 0);
     assert_int_equal(domain_create(&config, &other), -EEXIST);
-    assert_true(timer_is_set(&zombie_timer));
     assert_ptr_equal(domain_memory_of_real(1), &d->memory);
-    /* The last user lets go; the next look ends it. */
+    /* The last user lets go. */
     page_put(page_of(lent));
-    zombie_timer.fn(&zombie_timer);
-    assert_int_equal(fake_cpu.work, CPU_WORK_REAP);
-    domain_reap();
+    reap();
     assert_null(find(1));
+    assert_int_equal(global_virqs[VIRQ_DOM_EXC], 2);
     forget_account(1);
 }
 
-bool timer_is_set(const struct timer *t)
+/* shared_info is there as long as the domain is listed. */
+static void mapped_shared_info_keeps_the_id(void **state)
 {
-    return t->queued;
+    struct domain *d = make(1);
+    mfn_t shared = virt_to_frame(d->shared_info);
+
+    assert_true(page_get(page_of(shared), 1));
+    destroy(d);
+    assert_ptr_equal(find(1), d);
+    assert_null(domain_get(1));
+    assert_int_equal(fake_cpu.work, 0);
+    page_put(page_of(shared));
+    reap();
+    assert_null(find(1));
+    forget_account(1);
 }
 
 int main(void)
@@ -537,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(control_domain_takes_the_machine_along, setup, teardown),
         cmocka_unit_test_setup_teardown(destruction_gives_all_back_in_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(mapped_frames_keep_the_id, setup, teardown),
+        cmocka_unit_test_setup_teardown(mapped_shared_info_keeps_the_id, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,14 @@ static void test_assign_release(void **state)
     assert_int_equal(page_free_count(), RAM);
 }
 
+static const struct domain_memory *gone;
+
+static void is_gone(struct domain_memory *m)
+{
+    assert_null(gone);
+    gone = m;
+}
+
 /* A domain's end: in parts, neighbours or not, and around what others hold. */
 static void test_release_all(void **state)
 {
@@ -168,7 +176,14 @@ static void test_release_all(void **state)
     assert_int_equal(page_state(page_of(mfn + 2)), PAGE_DYING);
     assert_int_equal(*(uint8_t *)frame_to_virt(mfn + 2), 0xab);
 
+    memory_fake_gone = is_gone;
+    assert_true(page_get_again(page_of(mfn + 2)));
     page_put(page_of(mfn + 2));
+    assert_true(domain_memory_await(&alice));
+    assert_null(gone);
+    page_put(page_of(mfn + 2));
+    assert_ptr_equal(gone, &alice);
+    assert_false(domain_memory_await(&alice));
     assert_true(domain_memory_is_empty(&alice));
     assert_int_equal(page_free_count(), RAM);
     memory_fake_check();

@@ -204,6 +204,9 @@ TEST("kill-while-mapped")
     for (unsigned i = 0; i < 100; i++)
         sched_op(SCHEDOP_yield, NULL);
     CHECK_EQ(strcmp((char *)g.request->buffer, "still here"), 0);
+    CHECK(guest_flags(&g) & XEN_DOMINF_dying);
+    CHECK_EQ(op.domain, id);
+    CHECK_EQ(op.u.getdomaininfo.tot_pages, 1);
     CHECK(foreign_pin(&g, MMUEXT_PIN_L1_TABLE, g.mfns[L1]) < 0);
     CHECK(context_set(&g, program_calls) < 0);
     memset(&op, 0, sizeof(op));

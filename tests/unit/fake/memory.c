@@ -23,6 +23,7 @@ static mfn_t arena_end;
 static char *arena;
 static struct domain_memory *accounts[8];
 
+void (*memory_fake_gone)(struct domain_memory *m);
 unsigned memory_fake_syncs;
 uint32_t memory_fake_sync_epoch;
 
@@ -72,6 +73,12 @@ struct domain_memory *domain_memory_of(uint16_t owner)
 {
     assert(owner < ARRAY_SIZE(accounts) && accounts[owner] != NULL);
     return accounts[owner];
+}
+
+void domain_memory_gone(struct domain_memory *m)
+{
+    assert(memory_fake_gone != NULL);
+    memory_fake_gone(m);
 }
 
 void *frame_to_virt(mfn_t mfn)

@@ -13,6 +13,8 @@ void memory_fake_start(mfn_t end);
 void memory_fake_stop(void);
 /* Makes domain_memory_of(m->owner) find the account. */
 void memory_fake_domain(struct domain_memory *m);
+/* What domain_memory_gone() does; NULL: it must not be called. */
+extern void (*memory_fake_gone)(struct domain_memory *m);
 
 /*
  * Recounts everything: free lists against states, counters and contents, accounts against their
