@@ -188,7 +188,9 @@ int page_type_pin(struct domain *d, mfn_t mfn, enum page_type type)
         page_typed_put(p);
         return -EINVAL;
     }
-    if (page_state(p) == PAGE_DYING) /* given up meanwhile, on another CPU */
+    /* Given up meanwhile, on another CPU; or its owner's pins may have been undone already, which
+     * says so before it looks. */
+    if (page_state(p) == PAGE_DYING || d->is_dying)
         page_type_drop_pin(p);
     return 0;
 }
