@@ -251,6 +251,20 @@ static void change(struct actor *a)
     o->is_readonly = flags & GTF_readonly;
 }
 
+/* The same page for somebody else, whoever uses it now: the entry's second half of the header. */
+static void readdress(struct actor *a)
+{
+    struct grant_out *o = out_place(a, true);
+    uint16_t to = grantee_choose(a);
+
+    if (!o || o->pfn == 0 || !is_reckless(a))
+        return;
+    a->model->overwrites_grants = a->model->scribbles = true;
+    sim_guest_write(a->guest, grant_entry_va(a, o->ref) + sizeof(uint16_t), &to, sizeof(to));
+    o->to = to;
+    trace_note(a, "grant to another", o->ref, to, 0);
+}
+
 /* As Linux: version 1 by compare-and-exchange as long as nobody uses it; version 2 clears the flags
  * and looks at the status then. Nobody else runs while a guest's code does. */
 static bool entry_end(struct actor *a, uint32_t ref)
@@ -321,6 +335,7 @@ const struct operation grant_operations[] = {
     {"grant", GROUP_GRANT, 16, false, give},
     {"grant on", GROUP_GRANT, 4, false, give_on},
     {"change grant", GROUP_GRANT, 2, false, change},
+    {"grant to another", GROUP_GRANT, 3, false, readdress},
     {"end grant", GROUP_GRANT, 5, false, end},
     {"swap grants", GROUP_GRANT, 2, false, swap},
     {"scribble on grants", GROUP_SCRIBBLE, 1, false, scribble},
