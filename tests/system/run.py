@@ -11,9 +11,9 @@ sys.path.insert(0, HERE)
 from harness import Context, Runner, Scenario, machine  # noqa: E402
 
 # In the order they run.
-FILES = ["guests", "many", "guest_ends", "guest_console", "guest_store", "guest_cpus", "guest_devices",
-         "guest_driver", "guest_io", "guest_grub", "guest_qdisk", "dom0_pc", "dom0_q35", "interrupts", "cpus",
-         "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
+FILES = ["guests", "many", "hostile", "guest_ends", "guest_console", "guest_store", "guest_cpus",
+         "guest_devices", "guest_driver", "guest_io", "guest_grub", "guest_qdisk", "dom0_pc", "dom0_q35",
+         "interrupts", "cpus", "console", "options", "payloads", "bad_input", "crash", "cd", "build_twice"]
 
 
 def scenarios(want_long):
