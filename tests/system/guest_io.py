@@ -26,7 +26,7 @@ READ_ON_EACH_CPU = ("for n in 0 1; do taskset -c $n dd if=/dev/%s of=/dev/null b
 # counts what it could read while the disk grows
 READ_ON = ("rm -f /tmp/stop /tmp/bad; echo 0 >/tmp/n; (until [ -e /tmp/stop ]; do "
            "dd if=/dev/%s of=/dev/null bs=64k count=16 iflag=direct 2>/dev/null || echo >>/tmp/bad; "
-           "read -r n </tmp/n; echo $((n + 1)) >/tmp/n; done) &")
+           "read -r n </tmp/n; echo $((n + 1)) >/tmp/m; mv /tmp/m /tmp/n; done) &")
 HOW_FAR = "cat /tmp/n; [ ! -e /tmp/bad ] || echo bad"
 
 
