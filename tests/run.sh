@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs the given test targets one after the other; each must end with `N passed, N failed`.
-# The last line is their sum. A target that fails without such a line counts as one failure.
+# The last line is their sum, what failed is named again before it. A target that fails without such a
+# line counts as one failure.
 set -u
 cd "$(dirname "$0")/.."
 
 passed=0
 failed=0
 out=$(mktemp)
-trap 'rm -f "$out" "$out.status"' EXIT
+trap 'rm -f "$out" "$out.status" "$out.failed"' EXIT
+: >"$out.failed"
 
 for target in "$@"; do
     echo "== $target"
@@ -23,8 +25,13 @@ for target in "$@"; do
     fi
     passed=$((passed + ${good:-0}))
     failed=$((failed + ${bad:-0}))
+    [ "${bad:-0}" -eq 0 ] || {
+        echo "== failed in $target (status $status)"
+        grep -E '^FAIL |^ *not ok |^== failed in|did not (build|run)|reproduce: |: seed [0-9]+.* failed|^[^ ]+: [0-9]+ passed, [1-9][0-9]* failed$' "$out"
+    } >>"$out.failed"
 done
 
+cat "$out.failed"
 echo "== total"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
