@@ -17,6 +17,7 @@ net() { tell g1 'ip addr add 10.9.0.11/24 dev eth0 && ip link set eth0 up && pin
 
 class GuestStore(Scenario):
     TITLE = "guest-store"
+    STORE = "oxenstored"
     GUESTS = True
     PRELUDE = PRELUDE
     TIMEOUT_S = 600
@@ -48,11 +49,6 @@ class GuestStore(Scenario):
         "left": "sleep 1; xenstore-list /local/domain; xenstore-list /vm; losetup -a; ls /sys/class/net",
         "kernel-log": "dmesg",
     }
-
-    def options(self):
-        options = super().options()
-        options.files["store"] = "oxenstored\n"
-        return options
 
     def row(self, key):
         return [line.split() for line in self.words(key) if line.startswith("g1 ")][0]

@@ -92,6 +92,7 @@ class Scenario:
     SCRIPT = {}
     PRELUDE = ""  # shell text before the commands: functions for all of them
     GUESTS = False  # dom0 has what guests are made of
+    STORE = ""  # the command of another store than xenstored
     ARCHIVES = ()  # put behind the initramfs besides: files beside it
     KRYPTON_ONLY = False
     LONG = False  # only in `make test-long`
@@ -118,13 +119,16 @@ class Scenario:
         cpu = self.CPU
         if not self.context.krypton:
             cpu += ",-smap"  # QEMU 7.2's SMAP kills the PV kernel on Debian's Xen
+        files = {"command": self.PRELUDE + script_of(self.SCRIPT)}
+        if self.STORE:
+            files["store"] = self.STORE + "\n"
         return machine.Options(
             kernel=args.kernel, dom0_kernel=args.dom0_kernel, initrd=args.initrd, qemu=args.qemu,
             machine=self.MACHINE, cpu=cpu, cpus=self.CPUS, mem=self.MEM, disks=list(self.DISKS),
             nets=list(self.NETS), xen_args=self.XEN_ARGS, dom0_args=self.DOM0_ARGS,
             guests=args.guests if self.GUESTS else "", extra=list(self.QEMU_ARGS),
             archives=[os.path.join(os.path.dirname(args.initrd), name) for name in self.ARCHIVES],
-            files={"command": self.PRELUDE + script_of(self.SCRIPT)})
+            files=files)
 
     def run(self):
         with Guest(self.options(), monitor=True) as guest:

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Guests that mean harm (tests/guest/rogue), all at once, beside one whose disk must stay right."""
+"""Guests that mean harm (tests/guest/rogue), all at once, beside one whose disk must stay right.
+
+The store is oxenstored: the other one, xenstored 4.17.7, ends with a failed assertion when a message
+that should name a path is empty, whoever sent it, here and on Xen. The guest that scribbles over its ring
+sends one sooner or later.
+"""
 import os
 
 from harness import ROOT, Scenario, equal, true
@@ -31,6 +36,7 @@ check() { # in the guest: reads one disk, fills and reads the other
 class Hostile(Scenario):
     TITLE = "hostile"
     GUESTS = True
+    STORE = "oxenstored"
     PRELUDE = PRELUDE
     TIMEOUT_S = 900
     ROUNDS, DISK_MIB = 1, 4
