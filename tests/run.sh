@@ -7,6 +7,9 @@
 set -u
 cd "$(dirname "$0")/.."
 
+# What the layers say of one failure, each in its way.
+failures='^FAIL |^ *not ok |^== failed in|did not (build|run)|reproduce: |: seed [0-9]+.* failed'
+failures="$failures"'|^[^ ]+: [0-9]+ passed, [1-9][0-9]* failed$'
 passed=0
 failed=0
 out=$(mktemp)
@@ -27,7 +30,7 @@ for target in "$@"; do
     failed=$((failed + ${bad:-0}))
     [ "${bad:-0}" -eq 0 ] || {
         echo "== failed in $target (status $status)"
-        grep -E '^FAIL |^ *not ok |^== failed in|did not (build|run)|reproduce: |: seed [0-9]+.* failed|^[^ ]+: [0-9]+ passed, [1-9][0-9]* failed$' "$out"
+        grep -E "$failures" "$out"
     } >>"$out.failed"
 done
 
