@@ -17,6 +17,7 @@ PRELUDE = """
 . /demo/lib
 gone() { ! xl domid "$1"; }
 cpus() { tell "$1" nproc; }
+traced() { [ "$(tell g1 'dmesg | grep -c NMI.backtrace')" -ge 4 ]; }
 has_cpus() { [ "$(cpus $1)" = $2 ]; }
 sys=/sys/devices/system/cpu
 """
@@ -30,11 +31,11 @@ class GuestCpus(Scenario):
     TIMEOUT_S = 600
     SCRIPT = {
         # dom0's first guest makes the hypervisor keep a few pages for dom0's own tables
-        "first": "config first memory=128; start first; xl destroy first",
+        "first": "config first memory=128; start first; xl destroy first; await 30 alone",
         "free-before": "free_pages",
         "create": "config g1 vcpus=4; start g1; grep '^guest: up' $logs/guest-g1.log; xl list g1; xl vcpu-list g1",
         "each": "tell g1 '%s'" % ON_EACH,
-        "backtrace": "tell g1 'echo l >/proc/sysrq-trigger; sleep 2; dmesg | grep NMI.backtrace'",
+        "backtrace": "tell g1 'echo l >/proc/sysrq-trigger'; await 20 traced; tell g1 'dmesg | grep NMI.backtrace'",
         "nmi": "tell g1 'grep NMI: /proc/interrupts'; xl trigger g1 nmi 3; "
                "tell g1 'sleep 1; grep NMI: /proc/interrupts'; xl trigger g1 nmi 4 || echo refused",
         "no-trigger": "for t in power sleep init reset s3resume; do xl trigger g1 $t; done 2>&1 | cut -c1-200",

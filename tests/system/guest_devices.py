@@ -50,7 +50,7 @@ class GuestDevices(Scenario):
                           "xl network-list g1",
         "second-life": "xl destroy g1; config g1 \"disk=['/tmp/1.img,raw,xvda,r']\" memory=128; start g1; "
                        "tell g1 'mount -t ext4 -o ro /dev/xvda /mnt && sha256sum /mnt/f'",
-        "end": "for n in 1 2; do xl destroy g$n; done; sleep 2; xl list; losetup -a; ls /sys/class/net",
+        "end": "for n in 1 2; do xl destroy g$n; done; await 30 alone; xl list; losetup -a; ls /sys/class/net",
         "hotplug-log": "cat /var/log/xen/xen-hotplug.log",
         "kernel-log": "dmesg",
     }

@@ -62,7 +62,7 @@ class GuestDriver(Scenario):
                                                            GET % ("10.9.0.1", "de")),
         "from-client-again": "tell drv '%s'" % GET % ("10.9.0.11", "dc"),
         "logs": "tell drv dmesg; tell c dmesg; dmesg",
-        "end": "xl destroy c; xl destroy drv; sleep 2; xl list; losetup -a",
+        "end": "xl destroy c; xl destroy drv; await 30 alone; xl list; losetup -a",
     }
 
     def hashes(self, key):

@@ -52,6 +52,10 @@ renamed() { # both are seen at once; the second may be renamed a moment later
     ids | grep "^$1" >/tmp/$1.ids
     grep -q "^$1-20" /tmp/$1.ids && grep -q "^$1 [0-9]" /tmp/$1.ids
 }
+ended() { # who is to be preserved is there, shut down, and nobody else
+    ids >/tmp/ids
+    ! grep -qv -e '-preserve [0-9]* ---s' /tmp/ids && [ "$(wc -l </tmp/ids)" = $1 ]
+}
 another() { another_id=$(xl domid $1 2>/dev/null) && [ $another_id != $2 ]; }
 destroy_all() { xl list | awk 'NR > 1 && $2 { print $2 }' | xargs -n 1 xl destroy; }
 again() { # a guest that ends at once has to be seen with a second ID, before its xl is stopped
@@ -79,16 +83,16 @@ class GuestEnds(Scenario):
     TIMEOUT_S = 600
     SCRIPT = {
         # dom0's first guest makes the hypervisor keep a few pages for dom0's own tables
-        "first": "tiny first 0 ''; await 10 test -z \"$(ids)\"",
+        "first": "tiny first 0 ''; await 30 alone",
         "free-before": "free_pages",
         # all at once: most of the time is waiting
         "create": "".join('tiny %s %s "%s"\n' % (name, *how) for name, how in STAYS.items()),
-        "ids": "await 20 test -e /var/lib/xen/dump/crash-core; sleep 3; ids",
+        "ids": "await 60 ended %d; ids" % sum("preserve" in name for name in STAYS),
         # each in a shell of its own, which kills its xl
         "again": "".join('(again %s %s "%s") &\n' % (name, *how) for name, how in LIVES_AGAIN.items()) + "wait",
         "rename": "".join('(aside %s %s "%s") &\n' % (name, *how) for name, how in RENAMED.items()) + "wait",
         "dumps": "ls -1 /var/lib/xen/dump",
-        "end": "destroy_all; sleep 1; xl list",
+        "end": "destroy_all; await 30 alone; xl list",
         "free-after": "free_pages",
     }
 

@@ -49,7 +49,7 @@ class GuestGrub(Scenario):
         "reboot": "from=$(log_size g); echo $from >/tmp/from; xl reboot g; await 60 again; "
                   "await 60 menu_is_up $from; sleep 2; xl list g; said $from 'guest: up' || echo waits",
         "key": "read -r from </tmp/from; printf f >$(terminal); await 60 is_off; xl list g; said_since $from g",
-        "end": "xl destroy g; sleep 2; xl list; free_pages",
+        "end": "xl destroy g; await 30 alone; xl list; free_pages",
         "kernel-log": "dmesg",
     }
 

@@ -79,8 +79,8 @@ class GuestIo(Scenario):
                        "tell g 'cat /sys/block/xvda/size; sleep 1; %s; touch /tmp/stop'; sleep 1; "
                        "tell g 'dmesg | grep -E \"blkfront|xvd\"'"
                        % (READ_ON % "xvda", MORE_MIB, (VOLUME_MIB + MORE_MIB) << 11, HOW_FAR),
-        "end": "xl destroy g; sleep 2; lvm vgchange -q -an vg 2>&1; losetup -d $(loop_of /tmp/pv.img); "
-               "xl list; losetup -a",
+        "end": "xl destroy g; await 30 test ! -e /sys/bus/xen-backend/devices/vbd-1-51712; "
+               "lvm vgchange -q -an vg 2>&1; losetup -d $(loop_of /tmp/pv.img); await 30 alone; xl list; losetup -a",
         "hotplug-log": "cat /var/log/xen/xen-hotplug.log",
         "kernel-log": "dmesg",
     }

@@ -32,7 +32,8 @@ class GuestStore(Scenario):
         "tree": "xenstore-ls /local/domain/$(xl domid g1)",
         "disk": "tell g1 'sha256sum /dev/xvda'",
         "network": "net",
-        "console": "(sleep 2; tell g1 'echo I say $((6 * 7))') & timeout 5 xl console g1",
+        "console": "xl console g1 </dev/null >/tmp/c & tell g1 'echo I say $((6 * 7))'; "
+                   "await 30 grep -q 'I say 42' /tmp/c; kill $!; cat /tmp/c",
         "mem-set": "xl mem-set g1 192; await 20 has_size g1 192; size g1; xl mem-set g1 112; "
                    "await 20 has_size g1 112; size g1",
         "block-attach": "xl block-attach g1 /tmp/2.img,raw,xvdb,r && await 10 has g1 /dev/xvdb; "
@@ -46,7 +47,7 @@ class GuestStore(Scenario):
         "pause": "xl pause g1; xl list g1; xl unpause g1",
         "shutdown": "xl shutdown -w g1; await 60 gone g1 && echo gone",
         "destroy": "xl create -q -p /tmp/g1.cfg; xl list g1; xl destroy g1; gone g1 && echo gone",
-        "left": "sleep 1; xenstore-list /local/domain; xenstore-list /vm; losetup -a; ls /sys/class/net",
+        "left": "await 30 alone; xenstore-list /local/domain; xenstore-list /vm; losetup -a; ls /sys/class/net",
         "kernel-log": "dmesg",
     }
 
