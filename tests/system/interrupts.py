@@ -7,8 +7,9 @@ import re
 from devices import DRIVES, PING, WAIT_FOR_DISKS, disk_file
 from harness import Failure, Scenario, equal, true
 
-# All disks at once, past the page cache.
-READ_ALL = "".join("dd if=/dev/%s bs=1M iflag=direct 2>/dev/null | sha256sum >/tmp/%s &\n"
+# All disks at once, past the page cache. One request at a time of each: QEMU 7.2's NVMe drive, told of the
+# end of its queue in memory, leaves its line raised when a second request ends just after the first.
+READ_ALL = "".join("dd if=/dev/%s bs=64k iflag=direct 2>/dev/null | sha256sum >/tmp/%s &\n"
                    % (device, bus) for bus, device in DRIVES.items()) + "wait\n" + "".join(
     "echo %s $(cat /tmp/%s)\n" % (bus, bus) for bus in DRIVES)
 INTERRUPTS = "grep -E 'nvme|ahci|virtio|eth' /proc/interrupts"
