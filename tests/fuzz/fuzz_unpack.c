@@ -28,20 +28,36 @@ static int run(const uint8_t *stream, size_t size, uint8_t *out, size_t room, si
     return err;
 }
 
+/* An lz4 block ends with five bytes as they are and starts no match in its last twelve. The library
+ * takes one that breaks this where it has more room than the block fills, so not in just enough of
+ * it. */
+#define LZ4_ROOM_FOR_ANY_END 12
+
+/* The same again in less room: the same result, or nothing at all. */
+static void repeat(const uint8_t *stream, size_t size, const uint8_t *out, size_t length,
+                   size_t room, bool may_refuse)
+{
+    uint8_t *again = malloc(room ? room : 1);
+    size_t got = 0;
+    int err = run(stream, size, again, room, &got);
+
+    FUZZ_CHECK(err == 0 || (may_refuse && err == -EINVAL));
+    FUZZ_CHECK(err != 0 || (got == length && memcmp(out, again, length) == 0));
+    free(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
-    size_t room = fuzz_u16(&in), first = 0, second = 0;
-    uint8_t *stream = fuzz_exact(in.next, in.left), *out = malloc(room ? room : 1), *again;
-    int err = run(stream, in.left, out, room, &first);
+    size_t room = fuzz_u16(&in), length = 0;
+    uint8_t *stream = fuzz_exact(in.next, in.left), *out = malloc(room ? room : 1);
 
-    if (!err) { /* once more with just enough room; lz4 wants one more for a block of nothing */
-        size_t enough = first + (payload_detect(stream, in.left) == PAYLOAD_LZ4);
+    if (run(stream, in.left, out, room, &length) == 0) {
+        bool is_lz4 = payload_detect(stream, in.left) == PAYLOAD_LZ4;
 
-        again = malloc(enough ? enough : 1);
-        FUZZ_CHECK(run(stream, in.left, again, enough, &second) == 0);
-        FUZZ_CHECK(first == second && memcmp(out, again, first) == 0);
-        free(again);
+        repeat(stream, in.left, out, length, length, is_lz4);
+        if (is_lz4)
+            repeat(stream, in.left, out, length, length + LZ4_ROOM_FOR_ANY_END, false);
     }
     free(stream);
     free(out);
