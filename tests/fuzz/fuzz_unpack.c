@@ -33,7 +33,7 @@ static int run(const uint8_t *stream, size_t size, uint8_t *out, size_t room, si
  * it. */
 #define LZ4_ROOM_FOR_ANY_END 12
 
-/* The same again in less room: the same result, or nothing at all. */
+/* Once more, in other room: the same result, or a refusal where that may be. */
 static void repeat(const uint8_t *stream, size_t size, const uint8_t *out, size_t length,
                    size_t room, bool may_refuse)
 {

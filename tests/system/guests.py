@@ -16,6 +16,10 @@ gone() { ! xl domid "$1"; }
 said() { said_since "$1" "$2" | grep -q "$3"; }
 """
 
+# An answer twice, to tell and to xl console, which without a terminal only shows what is said.
+XL_CONSOLE = ("xl console g1 </dev/null >/tmp/c & tell g1 'echo I say $((6 * 7))'; "
+              "await 30 grep -q 'I say 42' /tmp/c; kill $!; cat /tmp/c")
+
 
 class Guests(Scenario):
     TITLE = "guests"
@@ -37,9 +41,7 @@ class Guests(Scenario):
                  "tell g1 'dmesg | tail -n 3'",
         "nmi": "xl trigger g1 nmi; tell g1 'sleep 1; grep NMI: /proc/interrupts; dmesg | tail -n 2'",
         "trigger-bad": "xl trigger g1 reset",
-        # without a terminal it only shows what is said
-        "console": "xl console g1 </dev/null >/tmp/c & tell g1 'echo I say $((6 * 7))'; "
-                   "await 30 grep -q 'I say 42' /tmp/c; kill $!; cat /tmp/c",
+        "console": XL_CONSOLE,
         "reboot": "from=$(log_size g1); xl reboot g1; await 90 said_up $from g1; xl list; xl domid g1",
         "mem-up": "free_mib; xl mem-set g1 256; await 20 has_size g1 256; size g1; total g1; free_mib",
         "mem-down": "xl mem-set g1 128; await 20 has_size g1 128; size g1; total g1; free_mib",
